@@ -1,0 +1,175 @@
+//! **Takes** [`Chunk`]s.
+//! **Gives** their records, one after another and borrowed, to a [`Consumer`]; a bad one as a [`Fault`].
+//! **Waits on** nothing (a row group is fetched from its file as it is decoded).
+//! **To add one:** a [`Decode`] in a file of its own, and its arm in [`Decoder`].
+
+pub mod columns;
+pub mod csv;
+pub mod json;
+pub mod lines;
+pub mod rejects;
+pub mod row_group;
+pub mod scan;
+pub mod write;
+
+use crate::error::Fault;
+use crate::read::{Body, Chunk, Shape, Start};
+
+/// Where a record stands in its chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Records of the chunk before it; bad ones are counted too.
+    pub record: u32,
+    /// Line ends of the chunk before it.
+    pub line: u32,
+    /// Bytes of the chunk before it.
+    pub byte: u32,
+}
+
+/// Receives the records of a chunk, in order. The normalizer is one; tests have others.
+pub trait Consumer {
+    /// Whether it has enough for one answer: a decoder then returns, and is called again for the rest.
+    fn is_full(&self) -> bool;
+    /// A JSON value that has passed every check of [`scan`].
+    fn json(&mut self, mark: Mark, value: scan::Value<'_>);
+    /// A value that is text.
+    fn text(&mut self, mark: Mark, text: &str);
+    /// A row of a table.
+    fn row<R: Row>(&mut self, mark: Mark, row: &R);
+    /// A record that is none: what is wrong with it, and its bytes as far as they are text.
+    fn fault(&mut self, mark: Mark, fault: Fault, raw: &[u8]);
+    /// What was changed in the records since the last call.
+    fn changed(&mut self, changes: Changes);
+}
+
+/// A row of a table, whose cells know how they are written as JSON.
+pub trait Row {
+    /// Appends the JSON value of one column's cell.
+    ///
+    /// # Errors
+    /// When the cell has no JSON form, or none that a server survives. What was appended before is to be discarded.
+    fn cell(&self, column: usize, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault>;
+
+    /// The row as its source has it, for the rejects file; empty where a source has no text form.
+    fn raw(&self) -> &[u8];
+}
+
+/// What is changed in the data, by a stated rule or because the user asked for it; each change is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Changes {
+    /// NaN and infinite values given as `null`.
+    pub nulled: u64,
+    /// NUL characters given as U+FFFD.
+    pub nul_replaced: u64,
+}
+
+impl std::ops::AddAssign for Changes {
+    fn add_assign(&mut self, more: Changes) {
+        self.nulled += more.nulled;
+        self.nul_replaced += more.nul_replaced;
+    }
+}
+
+/// Decodes one chunk.
+pub trait Decode {
+    /// Hands on records until the consumer is full or the chunk ends; true when there is more.
+    ///
+    /// # Errors
+    /// A fault after which nothing in the source can be trusted, and where it stands.
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)>;
+
+    /// What the chunk comes to, as far as it is decoded.
+    fn extent(&self) -> Extent;
+}
+
+/// What a decoder has passed over so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Records, good and bad.
+    pub records: u64,
+    /// Line ends.
+    pub lines: u64,
+}
+
+/// The decoder of one chunk.
+pub enum Decoder {
+    /// JSON.
+    Json(json::Json),
+    /// Rows of CSV and its kin.
+    Csv(csv::Csv),
+    /// Lines.
+    Lines(lines::Lines),
+    /// An Arrow record batch.
+    Columns(columns::Columns),
+    /// A Parquet row group.
+    RowGroup(row_group::RowGroup),
+    /// The rejects of an earlier run.
+    Rejects(rejects::Rejects),
+    /// A record too large to be held.
+    Oversize(Oversize),
+}
+
+/// A record that was passed over, to be reported once.
+pub struct Oversize {
+    fault: Fault,
+    lines: u64,
+}
+
+impl Decoder {
+    /// The decoder for a chunk's shape and body. It takes the body; what else the chunk holds stays with the caller.
+    #[must_use]
+    pub fn new(chunk: &mut Chunk, nul: Nul) -> Decoder {
+        let first = matches!(chunk.start, Start::Text { first: true, .. });
+        let body = std::mem::replace(&mut chunk.body, Body::Text(Vec::new()));
+        match (body, &*chunk.shape) {
+            (Body::Oversize { lines, fault, .. }, _) => Decoder::Oversize(Oversize { fault, lines }),
+            (Body::Batch(batch), _) => Decoder::Columns(columns::Columns::new(&batch, nul)),
+            (Body::RowGroup(group), _) => Decoder::RowGroup(row_group::RowGroup::new(group, nul)),
+            (Body::Text(text), Shape::Json(framing)) => Decoder::Json(json::Json::new(text, *framing, first, nul)),
+            (Body::Text(text), Shape::Table { columns, delimiter }) => {
+                Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))
+            }
+            (Body::Text(text), Shape::Rejects) => Decoder::Rejects(rejects::Rejects::new(text, nul)),
+            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => Decoder::Lines(lines::Lines::new(text, nul)),
+        }
+    }
+}
+
+/// What to do about a NUL character in text, which PostgreSQL cannot store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nul {
+    /// Reject the record.
+    #[default]
+    Reject,
+    /// Put U+FFFD in its place, and count it.
+    Replace,
+}
+
+impl Decode for Decoder {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+        match self {
+            Decoder::Json(d) => d.decode(consumer),
+            Decoder::Csv(d) => d.decode(consumer),
+            Decoder::Lines(d) => d.decode(consumer),
+            Decoder::Columns(d) => d.decode(consumer),
+            Decoder::RowGroup(d) => d.decode(consumer),
+            Decoder::Rejects(d) => d.decode(consumer),
+            Decoder::Oversize(record) => {
+                consumer.fault(Mark::default(), record.fault.clone(), &[]);
+                Ok(false)
+            }
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        match self {
+            Decoder::Json(d) => d.extent(),
+            Decoder::Csv(d) => d.extent(),
+            Decoder::Lines(d) => d.extent(),
+            Decoder::Columns(d) => d.extent(),
+            Decoder::RowGroup(d) => d.extent(),
+            Decoder::Rejects(d) => d.extent(),
+            Decoder::Oversize(record) => Extent { records: 1, lines: record.lines },
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! JSON written from values: text, and nothing that a server would not survive.
+
+use super::{Changes, Nul};
+use crate::error::{Code, Fault};
+
+/// Appends text as a JSON string, with quotes.
+///
+/// Only what JSON asks to be escaped is escaped: the quote, the backslash and the control characters.
+///
+/// # Errors
+/// When there is a NUL in it and these are to be rejected.
+pub fn string(out: &mut Vec<u8>, text: &str, nul: Nul, changes: &mut Changes) -> Result<(), Fault> {
+    out.push(b'"');
+    escaped(out, text.as_bytes(), nul, changes)?;
+    out.push(b'"');
+    Ok(())
+}
+
+/// Bytes looked at together; the comparison of a block this size compiles to a few vector instructions.
+const BLOCK: usize = 16;
+
+/// Appends text as it stands between the quotes of a JSON string.
+///
+/// # Errors
+/// As [`string`].
+pub fn escaped(out: &mut Vec<u8>, text: &[u8], nul: Nul, changes: &mut Changes) -> Result<(), Fault> {
+    out.reserve(text.len() + BLOCK);
+    let mut rest = text;
+    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
+        let special = block.iter().fold(0u8, |found, b| found | needs_escape(*b));
+        out.extend_from_slice(block);
+        if special != 0 {
+            out.truncate(out.len() - BLOCK);
+            each(out, block, text.len() - rest.len(), nul, changes)?;
+        }
+        rest = after;
+    }
+    if rest.iter().fold(0u8, |found, b| found | needs_escape(*b)) == 0 {
+        out.extend_from_slice(rest);
+        return Ok(());
+    }
+    each(out, rest, text.len() - rest.len(), nul, changes)
+}
+
+fn needs_escape(byte: u8) -> u8 {
+    u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+}
+
+/// The same, a byte at a time; `offset` is where `bytes` start in their text.
+fn each(out: &mut Vec<u8>, bytes: &[u8], offset: usize, nul: Nul, changes: &mut Changes) -> Result<(), Fault> {
+    for (i, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0 if nul == Nul::Replace => {
+                changes.nul_replaced += 1;
+                out.extend_from_slice("\u{FFFD}".as_bytes());
+            }
+            0 => return Err(nul_fault().at(offset + i)),
+            0x01..0x20 => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
+            _ => out.push(*byte),
+        }
+    }
+    Ok(())
+}
+
+/// The fault of text with a NUL in it.
+#[must_use]
+pub fn nul_fault() -> Fault {
+    Fault::new(Code::Nul, "the text has a NUL character, for which PostgreSQL refuses a whole import")
+        .help("put U+FFFD in its place with `--nul replace`")
+}

@@ -1,0 +1,231 @@
+//! What can go wrong: a code, a sentence, a place and a mend.
+//!
+//! A [`Fault`] is something wrong with one record; the record becomes a reject and the run goes on. An [`Error`] ends
+//! the run. Both carry a [`Code`], which is stable, so that scripts and `explain` can rest on it.
+
+use std::fmt;
+
+use crate::place::Spot;
+
+/// The result of anything that can end a run.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// The stable name of one kind of trouble, as it stands in messages, rejects and reports.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Code {
+            /// Every code, in the order of this file.
+            pub const ALL: &[Code] = &[$(Code::$name,)+];
+
+            /// The code as it is written: lower case, words joined by hyphens.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // Of one record.
+    /// The text is not JSON.
+    JsonSyntax = "json-syntax",
+    /// JSON nested deeper than a server's parser follows (the contract, section 6: refused at 2,000 levels).
+    JsonDepth = "json-depth",
+    /// `NaN` or `Infinity` where JSON wants a number; the server answers 500 for the whole import.
+    NotFinite = "not-finite",
+    /// A number no double can hold, such as `1e400`; the server answers 500 for the whole import.
+    NumberRange = "number-range",
+    /// Half of a UTF-16 surrogate pair; once stored it breaks the whole project.
+    LoneSurrogate = "lone-surrogate",
+    /// A NUL character, which PostgreSQL refuses together with the whole import.
+    Nul = "nul",
+    /// Bytes that are not text in the source's encoding.
+    Encoding = "encoding",
+    /// A row with more or fewer cells than the header.
+    RowLength = "row-length",
+    /// A quoted cell that never ends.
+    QuoteOpen = "quote-open",
+    /// A record that does not fit in the memory a run may use.
+    RecordTooLarge = "record-too-large",
+    /// A task that alone is over the byte cap of an import.
+    TaskTooLarge = "task-too-large",
+    /// Two fields of one task would have the same name.
+    FieldTwice = "field-twice",
+    /// A value with no JSON form.
+    ValueUnsupported = "value-unsupported",
+    // Of a source.
+    /// No such file, or nothing matches the pattern.
+    SourceMissing = "source-missing",
+    /// The source cannot be opened or read.
+    SourceRead = "source-read",
+    /// The compressed data is damaged or cut off.
+    Compression = "compression",
+    /// The source is not what its format asks for.
+    Format = "format",
+    /// A third-party decoder panicked on the source.
+    DecoderPanic = "decoder-panic",
+    // Of a target.
+    /// The target already holds something.
+    TargetNotEmpty = "target-not-empty",
+    /// The target cannot be written.
+    TargetWrite = "target-write",
+    // Of a run.
+    /// The command line asks for something that cannot be.
+    Usage = "usage",
+    /// More records were rejected than the run accepts.
+    TooManyRejects = "too-many-rejects",
+    /// A signal stopped the run.
+    Interrupted = "interrupted",
+    /// A mistake in sluice itself.
+    Internal = "internal",
+}
+
+impl Code {
+    /// The exit code of a run that ends with this error: 2 usage, 4 too many rejects, 130 interrupted, 1 the rest.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Code::Usage | Code::TargetNotEmpty => 2,
+            Code::TooManyRejects => 4,
+            Code::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something wrong with one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of trouble.
+    pub code: Code,
+    /// One sentence, lower case, no full stop; the value at fault is quoted.
+    pub reason: String,
+    /// How to mend it, if there is a way.
+    pub help: Option<String>,
+    /// Byte offset of the trouble from the record's first byte.
+    pub offset: usize,
+}
+
+impl Fault {
+    /// A fault at the record's first byte.
+    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+        Fault { code, reason: reason.into(), help: None, offset: 0 }
+    }
+
+    /// The same fault, `offset` bytes into the record.
+    #[must_use]
+    pub fn at(mut self, offset: usize) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// The same fault, with a way to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// What ends a run: a code, a sentence, where, and how to mend it.
+///
+/// Displayed as a compiler would: the code and the sentence, the place, the help, each on its own line.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    code: Code,
+    message: String,
+    spot: Option<Spot>,
+    help: Option<String>,
+    exit_code: u8,
+}
+
+impl Error {
+    /// An error with no place yet.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner { code, message: message.into(), spot: None, help: None, exit_code: code.exit_code() }))
+    }
+
+    /// What kind of trouble.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// One sentence, lower case, no full stop.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Where, if it has a place.
+    #[must_use]
+    pub fn spot(&self) -> Option<&Spot> {
+        self.0.spot.as_ref()
+    }
+
+    /// The process's exit code for this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.0.exit_code
+    }
+
+    /// The same error, with the place if it has none yet.
+    #[must_use]
+    pub fn at(mut self, spot: impl FnOnce() -> Spot) -> Self {
+        self.0.spot.get_or_insert_with(spot);
+        self
+    }
+
+    /// The same error, with a way to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// The same error, ending the process with another exit code.
+    #[must_use]
+    pub fn exit_with(mut self, exit_code: u8) -> Self {
+        self.0.exit_code = exit_code;
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error[{}]: {}", self.0.code, self.0.message)?;
+        if let Some(spot) = &self.0.spot {
+            write!(f, "\n  --> {spot}")?;
+        }
+        if let Some(help) = &self.0.help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let error = Error::new(fault.code, fault.reason);
+        match fault.help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    }
+}

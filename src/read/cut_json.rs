@@ -1,0 +1,110 @@
+//! Cuts JSON text between values: the elements of one array, or values one after another.
+//!
+//! Looks at strings and brackets only, once, in order. Whether the text is JSON is the decoder's question: text that
+//! is not is cut somewhere, and refused there.
+
+use memchr::memchr2;
+
+use super::{Cut, Cutting, Framing, Which};
+use crate::error::{Code, Fault};
+
+/// Cuts between JSON values, for [`Framing::Elements`] and [`Framing::Values`].
+///
+/// A chunk of elements starts with the comma that follows the chunk before it, so that the decoder sees every comma.
+#[derive(Debug)]
+pub struct CutJson {
+    framing: Framing,
+    seen: usize,
+    depth: usize,
+    in_string: bool,
+}
+
+impl CutJson {
+    /// For elements, the text starts after the opening bracket.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        CutJson { framing, seen: 0, depth: 0, in_string: false }
+    }
+
+    /// The rest of a string that starts (or goes on) at `at`: the offset after its closing quote, or none yet.
+    fn string(&mut self, buf: &[u8], mut at: usize) -> Option<usize> {
+        self.in_string = true;
+        while let Some(found) = buf.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+            at += found;
+            if buf[at] == b'"' {
+                self.in_string = false;
+                return Some(at + 1);
+            }
+            if at + 1 == buf.len() {
+                // The escaped byte is not here yet: look at the backslash again when it is.
+                self.seen = at;
+                return None;
+            }
+            at += 2;
+        }
+        self.seen = at.min(buf.len());
+        None
+    }
+}
+
+impl Cut for CutJson {
+    fn cut(&mut self, buf: &[u8], at_end: bool, which: Which) -> Result<Cutting, Fault> {
+        let mut cutting = Cutting::default();
+        let mut at = self.seen;
+        if self.in_string {
+            match self.string(buf, at) {
+                Some(after) => at = after,
+                None => at = buf.len(),
+            }
+        }
+        let mut stopped = false;
+        while at < buf.len() {
+            let end = match buf[at] {
+                b'"' => {
+                    let Some(after) = self.string(buf, at + 1) else { break };
+                    at = after;
+                    continue;
+                }
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    0
+                }
+                b']' if self.depth == 0 && self.framing == Framing::Elements => {
+                    cutting = Cutting { end: at, skip: 1, done: true };
+                    stopped = true;
+                    break;
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 && self.framing == Framing::Values { at + 1 } else { 0 }
+                }
+                b',' if self.depth == 0 && self.framing == Framing::Elements => at,
+                b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 && self.framing == Framing::Values => at + 1,
+                _ => 0,
+            };
+            at += 1;
+            if end > 0 {
+                cutting.end = end;
+                if which == Which::First {
+                    stopped = true;
+                    break;
+                }
+            }
+        }
+        if !stopped && at_end {
+            if self.framing == Framing::Elements {
+                return Err(Fault::new(Code::JsonSyntax, "the JSON array is not closed: the text ends inside it").at(buf.len()));
+            }
+            cutting = Cutting { end: buf.len(), skip: 0, done: false };
+        }
+        if !self.in_string {
+            self.seen = at;
+        }
+        self.seen = self.seen.saturating_sub(cutting.end + cutting.skip);
+        Ok(cutting)
+    }
+
+    fn forget(&mut self, bytes: usize) {
+        self.seen = self.seen.saturating_sub(bytes);
+    }
+}

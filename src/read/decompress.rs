@@ -1,0 +1,95 @@
+//! The compression around a whole source: taken off as its bytes are read.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Progress, SourceFault};
+use super::peek::Peek;
+use crate::error::{Code, Fault};
+use crate::source::sniff::Compression;
+
+/// How many bytes tell every compression and every format that has a mark of its own.
+pub const MAGIC_BYTES: usize = 16;
+
+/// What an xz stream may ask for; `xz -9` needs 65 MB (xz(1), "Memory usage").
+const XZ_MEMORY: u64 = 256 << 20;
+
+/// The largest window of a zstd frame, as a power of two: what `zstd -d` itself takes without being told.
+const ZSTD_WINDOW: u32 = 27;
+
+/// Takes the compression off `stored`.
+///
+/// # Errors
+/// When a decoder cannot be set up.
+pub fn decompress(compression: Compression, stored: Peek) -> io::Result<Peek> {
+    let (name, decoder): (_, Box<dyn Read + Send>) = match compression {
+        Compression::Gzip => ("gzip", Box::new(flate2::read::MultiGzDecoder::new(stored))),
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::new(stored)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            ("zstd", Box::new(decoder))
+        }
+        Compression::Bzip2 => ("bzip2", Box::new(bzip2::read::MultiBzDecoder::new(stored))),
+        Compression::Xz => {
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+            ("xz", Box::new(liblzma::read::XzDecoder::new_stream(io::BufReader::new(stored), stream)))
+        }
+        Compression::Lz4 => ("lz4", Box::new(lz4_flex::frame::FrameDecoder::new(stored))),
+    };
+    Ok(Peek::new(Box::new(Decompressed { decoder, name, bytes: 0 })))
+}
+
+/// A decompressor whose errors say what is damaged and where.
+struct Decompressed {
+    decoder: Box<dyn Read + Send>,
+    name: &'static str,
+    bytes: u64,
+}
+
+impl Read for Decompressed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self.decoder.read(out) {
+            Ok(n) => {
+                self.bytes += n as u64;
+                Ok(n)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => {
+                let (name, bytes) = (self.name, self.bytes);
+                let reason = format!("the {name} data is damaged or cut off after {bytes} decompressed bytes: {e}");
+                let fault = Fault::new(Code::Compression, reason)
+                    .help("fetch the file again, or decompress it by hand to see what can be saved");
+                Err(io::Error::other(SourceFault(fault)))
+            }
+        }
+    }
+}
+
+/// Counts the stored bytes that pass, for progress.
+pub struct Counted {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<Progress>,
+}
+
+impl Counted {
+    /// Counts into `progress`.
+    #[must_use]
+    pub fn new(inner: Box<dyn Read + Send>, progress: Arc<Progress>) -> Self {
+        Counted { inner, progress }
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(out)?;
+        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+
+    fn read_to_end(&mut self, out: &mut Vec<u8>) -> io::Result<usize> {
+        let n = self.inner.read_to_end(out)?;
+        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}

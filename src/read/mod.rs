@@ -1,0 +1,282 @@
+//! **Takes** [`Source`]s, in plan order.
+//! **Gives** [`Chunk`]s: whole records, in order, each small enough to be held and large enough to be worth a job.
+//! **Waits on** the source's bytes and on the [`Budget`].
+//! **To add one:** a framing of text is a [`Cut`]; a format read by its own index is a file like [`row_groups`].
+//!
+//! The reader finds where records end and nothing more. Counting records and lines, checking UTF-8 and parsing are the
+//! jobs' work, so that the one thread all bytes pass through stays fast.
+
+pub mod batches;
+pub mod cut_csv;
+pub mod cut_json;
+pub mod cut_lines;
+pub mod decompress;
+pub mod dialect;
+pub mod encoding;
+pub mod peek;
+pub mod row_groups;
+pub mod text;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arrow_array::RecordBatch;
+
+use self::peek::Peek;
+use crate::budget::{Budget, Held};
+use crate::error::{Code, Error, Fault, Result};
+use crate::place::{SourceId, Spot};
+use crate::source::sniff::{Compression, Format};
+use crate::source::{Location, Source, local};
+use crate::stop::Stop;
+
+/// Whole records of one source, in order: the unit of parallel work.
+pub struct Chunk {
+    /// The source they are from.
+    pub source: SourceId,
+    /// Where the body starts.
+    pub start: Start,
+    /// What the records look like; one for all chunks of a source.
+    pub shape: Arc<Shape>,
+    /// The records.
+    pub body: Body,
+    /// Their share of the budget.
+    pub held: Held,
+}
+
+/// Where a chunk's body starts in its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In text.
+    Text {
+        /// Byte offset from 0, after decompression and decoding to UTF-8.
+        byte: u64,
+        /// Lines between the end of the chunk before and this one: a header, the lines before an array's bracket.
+        lines_before: u64,
+        /// Whether no record of the source comes before it.
+        first: bool,
+    },
+    /// In a Parquet or Arrow file: the row group or record batch, from 0.
+    Group(u32),
+}
+
+/// The records of a chunk.
+pub enum Body {
+    /// Text; owned, so that a job may do with it what it likes.
+    Text(Vec<u8>),
+    /// One Arrow record batch.
+    Batch(RecordBatch),
+    /// One Parquet row group, to be read by the job.
+    RowGroup(row_groups::RowGroup),
+    /// One record of text that is larger than a run may hold, passed over.
+    Oversize {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The line ends in it.
+        lines: u64,
+        /// Why it is refused.
+        fault: Fault,
+    },
+}
+
+/// What the records of a source look like, learned on opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// JSON values.
+    Json(Framing),
+    /// Rows of cells.
+    Table {
+        /// The columns' names, made unique.
+        columns: Vec<String>,
+        /// The byte between cells.
+        delimiter: u8,
+    },
+    /// Lines, each a value of its own.
+    Lines,
+    /// Arrow columns, by their names made unique.
+    Columns(Vec<String>),
+    /// Rejects of an earlier run, each in the shape of its own source.
+    Rejects,
+}
+
+/// How JSON values follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One a line; a bad line costs itself alone.
+    Lines,
+    /// Elements of one array, commas between them; after a bad one nothing can be trusted.
+    Elements,
+    /// One after another, white space between them; after a bad one nothing can be trusted.
+    Values,
+}
+
+/// Where records end. No I/O: the reader owns the buffer.
+pub trait Cut: Send {
+    /// Looks for the end of the last (or first) whole record of `buf`, which starts where the last cut ended and grows
+    /// until a cut is found. What was looked at before is not looked at again.
+    ///
+    /// # Errors
+    /// When no record can end here or anywhere after.
+    fn cut(&mut self, buf: &[u8], at_end: bool, which: Which) -> Result<Cutting, Fault>;
+
+    /// Forgets the first `bytes` of the buffer: they were passed over.
+    fn forget(&mut self, bytes: usize);
+}
+
+/// Which of the records that end in a buffer to cut after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The first: used to get past one record.
+    First,
+    /// The last: the chunk is as large as it can be.
+    Last,
+}
+
+/// Where to cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cutting {
+    /// The chunk is the first `end` bytes of the buffer; 0: more bytes are needed.
+    pub end: usize,
+    /// Bytes after these that belong to no record, such as an array's closing bracket.
+    pub skip: usize,
+    /// Nothing but white space may follow.
+    pub done: bool,
+}
+
+/// How sources are to be read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The format, where it is not to be told from content and name.
+    pub format: Option<Format>,
+    /// The byte between cells, where it is not to be found out.
+    pub delimiter: Option<u8>,
+    /// Whether a table's first row names its columns.
+    pub header: bool,
+    /// The text encoding, where it is neither UTF-8 nor told by a byte-order mark.
+    pub encoding: Option<&'static encoding_rs::Encoding>,
+    /// Bytes of text in a chunk, unless a record is larger.
+    pub chunk_bytes: usize,
+    /// Bytes of the largest record that is held.
+    pub record_bytes: usize,
+    /// The columns to read, where not all are wanted (in formats that can leave some out).
+    pub pick: Option<Vec<String>>,
+}
+
+/// What the reader tells while it works.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes read, as stored.
+    pub bytes: AtomicU64,
+    /// Sources finished.
+    pub sources: AtomicU64,
+}
+
+/// What the reader works with.
+pub struct Reader<'a> {
+    /// How sources are to be read.
+    pub reading: &'a Reading,
+    /// Bytes that may be in flight.
+    pub budget: &'a Arc<Budget>,
+    /// The word to end early.
+    pub stop: &'a Stop,
+    /// What it tells while it works.
+    pub progress: Arc<Progress>,
+    /// Where chunks go; it waits for a place.
+    pub submit: &'a dyn Fn(Chunk) -> Result<(), Ended>,
+}
+
+/// There is no more use in reading: the run was stopped, or those who take the chunks have ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended;
+
+/// Why reading one source came to an end early.
+pub enum Halt {
+    /// Nobody wants more; not a failure of the source.
+    Ended,
+    /// The source is at fault.
+    Failed(Error),
+}
+
+impl From<Ended> for Halt {
+    fn from(Ended: Ended) -> Self {
+        Halt::Ended
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl Reader<'_> {
+    /// Reads all sources, one after another.
+    ///
+    /// # Errors
+    /// The first that a source has; everything before it has been handed on.
+    pub fn run(&self, sources: &[Source]) -> Result<()> {
+        for source in sources {
+            match self.source(source) {
+                Ok(()) => self.progress.sources.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                Err(Halt::Ended) => return Ok(()),
+                Err(Halt::Failed(error)) => return Err(error.at(|| Spot::source(&source.name))),
+            };
+        }
+        Ok(())
+    }
+
+    fn source(&self, source: &Source) -> Result<(), Halt> {
+        let stored = local::open(source)?;
+        let mut stored = Peek::new(Box::new(decompress::Counted::new(stored, Arc::clone(&self.progress))));
+        let magic = stored.peek(decompress::MAGIC_BYTES).map_err(|e| read_error(&e))?;
+        let compression = Compression::of_magic(magic);
+        let forced = self.reading.format;
+        let format = forced.or_else(|| Format::of_magic(magic));
+        let indexed = format == Some(Format::Parquet)
+            || format == Some(Format::Arrow) && matches!(source.location, Location::File(_)) && magic.starts_with(b"ARROW1");
+        if indexed && compression.is_none() {
+            let file = local::open_file(source)?;
+            return match format {
+                Some(Format::Parquet) => self.row_groups(source, file),
+                _ => self.ipc_file(source, file),
+            };
+        }
+        let plain = match compression {
+            Some(compression) => decompress::decompress(compression, stored).map_err(|e| read_error(&e))?,
+            None => stored,
+        };
+        self.stream(source, plain)
+    }
+
+    /// Reads a source from its first byte to its last.
+    fn stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
+        let head = bytes.peek(text::HEAD_BYTES).map_err(|e| read_error(&e))?;
+        match self.reading.format.or_else(|| Format::of_magic(head)) {
+            Some(Format::Parquet) => Err(Error::new(Code::Format, "a Parquet file must not be compressed as a whole")
+                .help("decompress it first: Parquet compresses its own pages")
+                .into()),
+            Some(Format::Arrow) => self.ipc_stream(source, bytes),
+            known => self.text(source, bytes, known),
+        }
+    }
+}
+
+/// A fault of a whole source, on its way through `std::io`.
+#[derive(Debug)]
+pub(crate) struct SourceFault(pub Fault);
+
+impl std::fmt::Display for SourceFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.reason)
+    }
+}
+
+impl std::error::Error for SourceFault {}
+
+/// An error of reading or decompressing, as one of a source.
+pub(crate) fn read_error(cause: &std::io::Error) -> Error {
+    match cause.get_ref().and_then(|inner| inner.downcast_ref::<SourceFault>()) {
+        Some(SourceFault(fault)) => fault.clone().into(),
+        None => Error::new(Code::SourceRead, format!("cannot be read: {cause}")),
+    }
+}

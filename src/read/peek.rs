@@ -1,0 +1,80 @@
+//! A reader whose first bytes can be looked at before they are read.
+
+use std::io::{self, Read};
+
+/// Bytes looked at first and read afterwards.
+pub struct Peek {
+    inner: Box<dyn Read + Send>,
+    head: Vec<u8>,
+    read: usize,
+}
+
+impl Peek {
+    /// Nothing is read until it is asked for.
+    #[must_use]
+    pub fn new(inner: Box<dyn Read + Send>) -> Self {
+        Peek { inner, head: Vec::new(), read: 0 }
+    }
+
+    /// The next `bytes` bytes, or fewer at the end of the input.
+    ///
+    /// # Errors
+    /// When the input fails before any byte of it is there to look at: what can be looked at is worth more than an
+    /// error that reading on will meet again.
+    pub fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
+        while self.head.len() - self.read < bytes {
+            let missing = bytes - (self.head.len() - self.read);
+            let before = self.head.len();
+            match (&mut self.inner).take(missing as u64).read_to_end(&mut self.head) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) if self.head.len() == before && self.read == before => return Err(e),
+                Err(_) => break,
+            }
+        }
+        let end = self.head.len().min(self.read + bytes);
+        Ok(&self.head[self.read..end])
+    }
+
+    /// Passes over `bytes` that were looked at.
+    pub fn skip(&mut self, bytes: usize) {
+        self.read = (self.read + bytes).min(self.head.len());
+    }
+
+    /// Appends to `buf` until it holds `len` bytes; false when the input ended first.
+    ///
+    /// # Errors
+    /// Those of the input; what was read before stays in `buf`.
+    pub fn fill(&mut self, buf: &mut Vec<u8>, len: usize) -> io::Result<bool> {
+        let mut filled = buf.len();
+        buf.resize(len.max(filled), 0);
+        let outcome = loop {
+            match self.read(&mut buf[filled..]) {
+                _ if filled == len => break Ok(true),
+                Ok(0) => break Ok(false),
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => break Err(e),
+            }
+        };
+        buf.truncate(filled);
+        outcome
+    }
+}
+
+impl Read for Peek {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let waiting = &self.head[self.read..];
+        if waiting.is_empty() {
+            return self.inner.read(out);
+        }
+        let n = waiting.len().min(out.len());
+        out[..n].copy_from_slice(&waiting[..n]);
+        self.read += n;
+        if self.read == self.head.len() {
+            self.head = Vec::new();
+            self.read = 0;
+        }
+        Ok(n)
+    }
+}

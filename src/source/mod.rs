@@ -1,0 +1,34 @@
+//! **Takes** the words on the command line: files, folders, patterns, `-`.
+//! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
+//! **Waits on** the file system.
+//! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
+
+pub mod local;
+pub mod sniff;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::place::SourceId;
+
+/// One thing to read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its number in the plan.
+    pub id: SourceId,
+    /// The name a person knows it by: the path as given, or `-`.
+    pub name: Arc<str>,
+    /// Where its bytes are.
+    pub location: Location,
+    /// Its size in bytes as stored, if that is known before reading.
+    pub bytes: Option<u64>,
+}
+
+/// Where a source's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
