@@ -5,7 +5,17 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::in_order::AHEAD;
 use crate::stop::Stop;
+
+/// Bytes of encoded tasks in one answer of a job; one record may make it larger.
+pub const ANSWER_BYTES: usize = 1 << 20;
+
+/// What a chunk of `bytes` takes of the budget: itself, and the answers that its job may have ready or in the making.
+#[must_use]
+pub fn chunk_share(bytes: usize) -> usize {
+    bytes.saturating_add((AHEAD + 1) * ANSWER_BYTES)
+}
 
 /// The bytes that may be in flight.
 pub struct Budget {

@@ -1,15 +1,153 @@
-//! stub
-use super::{Consumer, Decode, Extent, Mark, Nul};
-use crate::error::Fault;
+//! JSON text to records: each value checked, and handed on as it is written.
+
+use super::scan::{Scanner, Value, skip_space};
+use super::utf8::{LineCount, Utf8};
+use super::{Changes, Consumer, Decode, Extent, Mark, Nul};
+use crate::error::{Code, Fault};
 use crate::read::Framing;
-/// stub
-pub struct Json;
-impl Json {
-    /// stub
-    #[must_use]
-    pub fn new(text: Vec<u8>, framing: Framing, first: bool, nul: Nul) -> Self { todo!() }
+
+/// The decoder of a chunk of JSON text.
+pub struct Json {
+    text: Vec<u8>,
+    framing: Framing,
+    scanner: Scanner,
+    at: usize,
+    /// Whether the next element must have a comma before it.
+    comma: bool,
+    records: u32,
+    lines: LineCount,
 }
+
+impl Json {
+    /// `first`: no record of the source comes before the text.
+    #[must_use]
+    pub fn new(text: Vec<u8>, framing: Framing, first: bool, nul: Nul) -> Self {
+        let comma = !first && framing == Framing::Elements;
+        Json { text, framing, scanner: Scanner::new(nul), at: 0, comma, records: 0, lines: LineCount::default() }
+    }
+
+    fn lines<C: Consumer>(&mut self, consumer: &mut C) -> bool {
+        let utf8 = Utf8::new(&self.text, self.at);
+        while self.at < self.text.len() {
+            if consumer.is_full() {
+                return true;
+            }
+            let from = self.at;
+            let to = memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
+            self.at = (to + 1).min(self.text.len());
+            let line = &self.text[from..to];
+            let start = skip_space(line, 0);
+            if start < line.len() {
+                let mark = Mark { record: self.records, line: self.lines.lines, byte: from as u32 };
+                self.records += 1;
+                if let Err(fault) = one_value(&mut self.scanner, utf8.record(from, to), start, mark, consumer) {
+                    consumer.fault(mark, fault, line);
+                }
+            }
+            self.lines.lines += u32::from(to < self.text.len());
+        }
+        false
+    }
+
+    fn values<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+        let Json { text: bytes, framing, scanner, at, comma, records, lines } = self;
+        let base = *at;
+        let elements = *framing == Framing::Elements;
+        let (text, not_utf8) = Utf8::new(bytes, base).rest(base);
+        let s = text.as_bytes();
+        loop {
+            let next = skip_space(s, *at - base);
+            if next == s.len() && not_utf8.is_none() {
+                *at = bytes.len();
+                return Ok(false);
+            }
+            if consumer.is_full() {
+                return Ok(true);
+            }
+            let mut mark = |from: usize| {
+                let byte = base + from;
+                Mark { record: *records, line: lines.up_to(bytes, byte), byte: byte as u32 }
+            };
+            let mut from = next;
+            if *comma {
+                if s.get(next) != Some(&b',') {
+                    return Err((mark(next), expected(text, next, "`,` or `]` after the element").at(0)));
+                }
+                from = skip_space(s, next + 1);
+            }
+            let mark = mark(from);
+            match scanner.value(text, from) {
+                Ok((to, kind)) => {
+                    hand_on(scanner, Value { text: &text[from..to], kind }, text, from, mark, consumer);
+                    *records += 1;
+                    *at = base + to;
+                    *comma = elements;
+                }
+                Err(mut fault) => {
+                    // Text that ends early because the next byte is none is that byte's fault.
+                    if let Some(not_utf8) = not_utf8.filter(|_| fault.offset >= text.len()) {
+                        fault = not_utf8;
+                    }
+                    fault.offset = fault.offset.saturating_sub(from);
+                    return Err((mark, fault));
+                }
+            }
+        }
+    }
+}
+
+/// Checks a record that is to be one value and hands it on.
+pub(super) fn one_value<C: Consumer>(
+    scanner: &mut Scanner,
+    record: Result<&str, Fault>,
+    start: usize,
+    mark: Mark,
+    consumer: &mut C,
+) -> Result<(), Fault> {
+    let record = record?;
+    let (end, kind) = scanner.value(record, start)?;
+    if skip_space(record.as_bytes(), end) != record.len() {
+        return Err(expected(record, skip_space(record.as_bytes(), end), "the end of the line"));
+    }
+    hand_on(scanner, Value { text: &record[start..end], kind }, record, start, mark, consumer);
+    Ok(())
+}
+
+fn hand_on<C: Consumer>(
+    scanner: &Scanner,
+    value: Value<'_>,
+    text: &str,
+    from: usize,
+    mark: Mark,
+    consumer: &mut C,
+) {
+    match scanner.replaced(text, from, from + value.text.len()) {
+        Some((replaced, nul_replaced)) => {
+            consumer.changed(Changes { nul_replaced, ..Changes::default() });
+            consumer.json(mark, Value { text: &replaced, ..value });
+        }
+        None => consumer.json(mark, value),
+    }
+}
+
+fn expected(text: &str, at: usize, wanted: &str) -> Fault {
+    let found = text[at..].chars().next().map_or_else(String::new, |c| c.escape_default().to_string());
+    Fault::new(Code::JsonSyntax, format!("expected {wanted}, found `{found}`")).at(at)
+}
+
 impl Decode for Json {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> { todo!() }
-    fn extent(&self) -> Extent { todo!() }
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+        match self.framing {
+            Framing::Lines => Ok(self.lines(consumer)),
+            Framing::Elements | Framing::Values => self.values(consumer),
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        let lines = match self.framing {
+            Framing::Lines => u64::from(self.lines.lines),
+            Framing::Elements | Framing::Values => self.lines.total(&self.text),
+        };
+        Extent { records: u64::from(self.records), lines }
+    }
 }

@@ -10,6 +10,7 @@ pub mod lines;
 pub mod rejects;
 pub mod row_group;
 pub mod scan;
+pub mod utf8;
 pub mod write;
 
 use crate::error::Fault;
@@ -130,7 +131,7 @@ impl Decoder {
                 Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))
             }
             (Body::Text(text), Shape::Rejects) => Decoder::Rejects(rejects::Rejects::new(text, nul)),
-            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => Decoder::Lines(lines::Lines::new(text, nul)),
+            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => Decoder::Lines(lines::Lines::new(text)),
         }
     }
 }

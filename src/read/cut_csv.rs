@@ -1,1 +1,3 @@
 //! stub
+/// stub
+pub use super::cut_lines::CutLines as CutCsv;

@@ -26,6 +26,7 @@ use self::peek::Peek;
 use crate::budget::{Budget, Held};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{SourceId, Spot};
+pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, local};
 use crate::stop::Stop;
@@ -56,8 +57,13 @@ pub enum Start {
         /// Whether no record of the source comes before it.
         first: bool,
     },
-    /// In a Parquet or Arrow file: the row group or record batch, from 0.
-    Group(u32),
+    /// In a Parquet or Arrow file.
+    Group {
+        /// The row group or record batch, from 0.
+        group: u32,
+        /// The row in it, from 0.
+        row: u64,
+    },
 }
 
 /// The records of a chunk.
@@ -97,17 +103,6 @@ pub enum Shape {
     Columns(Vec<String>),
     /// Rejects of an earlier run, each in the shape of its own source.
     Rejects,
-}
-
-/// How JSON values follow one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// One a line; a bad line costs itself alone.
-    Lines,
-    /// Elements of one array, commas between them; after a bad one nothing can be trusted.
-    Elements,
-    /// One after another, white space between them; after a bad one nothing can be trusted.
-    Values,
 }
 
 /// Where records end. No I/O: the reader owns the buffer.

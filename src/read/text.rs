@@ -1,10 +1,204 @@
-//! stub
+//! Text sources: what they are, where their records start, and the loop that cuts them into chunks.
+
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+
+use super::cut_csv::CutCsv;
+use super::cut_json::CutJson;
+use super::cut_lines::CutLines;
 use super::peek::Peek;
-use super::{Halt, Reader};
+use super::{Body, Chunk, Cut, Cutting, Ended, Framing, Halt, Reader, Shape, Start, Which, dialect, encoding, read_error};
+use crate::error::{Code, Error, Fault, Result};
+use crate::budget::{self, Held};
+use crate::source::sniff::{Format, json_framing, text_format};
 use crate::source::Source;
-use crate::source::sniff::Format;
-/// Bytes of text that are looked at to tell what it is.
+
+/// Bytes of text that are looked at to tell what it is: enough for a wide header and some rows.
 pub const HEAD_BYTES: usize = 64 << 10;
+
+/// Bytes of the first read. A small file is one small chunk; a large one soon has chunks of full size.
+const FIRST_CHUNK: usize = 32 << 10;
+
+/// By how much chunks grow until they are of full size.
+const GROWTH: usize = 4;
+
+/// A text source with its first record next.
+struct Opened {
+    bytes: Peek,
+    shape: Arc<Shape>,
+    cut: Box<dyn Cut>,
+    /// Bytes and lines of what comes before the first record.
+    byte: u64,
+    lines: u64,
+}
+
 impl Reader<'_> {
-    pub(super) fn text(&self, source: &Source, bytes: Peek, known: Option<Format>) -> Result<(), Halt> { todo!() }
+    /// Cuts a text source into chunks.
+    pub(super) fn text(&self, source: &Source, bytes: Peek, known: Option<Format>) -> Result<(), Halt> {
+        let bytes = encoding::decode(bytes, self.reading.encoding)?;
+        let opened = self.open_text(source, bytes, known)?;
+        Cutter { reader: self, source, opened, buf: Vec::new(), first: true, want: FIRST_CHUNK }.run()
+    }
+
+    /// Learns the shape of a text source from its head.
+    fn open_text(&self, source: &Source, mut bytes: Peek, known: Option<Format>) -> Result<Opened> {
+        let head = bytes.peek(HEAD_BYTES).map_err(|e| read_error(&e))?;
+        let complete = head.len() < HEAD_BYTES;
+        let format = known.unwrap_or_else(|| text_format(head, complete, &source.name));
+        let start = |bytes, shape, cut, skipped: &[u8]| Opened {
+            byte: skipped.len() as u64,
+            lines: memchr_iter(b'\n', skipped).count() as u64,
+            bytes,
+            shape: Arc::new(shape),
+            cut,
+        };
+        match format {
+            Format::Csv | Format::Tsv => todo!(),
+            Format::Txt => Ok(start(bytes, Shape::Lines, Box::new(CutLines::default()), &[])),
+            Format::Rejects => Ok(start(bytes, Shape::Rejects, Box::new(CutLines::default()), &[])),
+            Format::Json | Format::Jsonl => {
+                let forced = self.reading.format == Some(Format::Jsonl);
+                let framing = if forced { Framing::Lines } else { json_framing(head, complete, format) };
+                let cut: Box<dyn Cut> = match framing {
+                    Framing::Lines => Box::new(CutLines::default()),
+                    Framing::Elements | Framing::Values => Box::new(CutJson::new(framing)),
+                };
+                let bracket = head.iter().position(|b| *b == b'[').filter(|_| framing == Framing::Elements);
+                let skipped = head[..bracket.map_or(0, |at| at + 1)].to_vec();
+                bytes.skip(skipped.len());
+                Ok(start(bytes, Shape::Json(framing), cut, &skipped))
+            }
+            Format::Parquet | Format::Arrow => {
+                Err(Error::new(Code::Format, format!("the source is text, not {format}")).help("drop `--format`"))
+            }
+        }
+    }
+}
+
+/// The loop over one source.
+struct Cutter<'a> {
+    reader: &'a Reader<'a>,
+    source: &'a Source,
+    opened: Opened,
+    /// Bytes read and not yet handed on; they start where the last record ended.
+    buf: Vec<u8>,
+    /// Whether no chunk has been handed on.
+    first: bool,
+    /// The size of the next chunk.
+    want: usize,
+}
+
+impl Cutter<'_> {
+    fn run(mut self) -> Result<(), Halt> {
+        let reading = self.reader.reading;
+        self.want = self.want.min(reading.chunk_bytes);
+        'chunks: loop {
+            let mut held = self.acquire(self.want)?;
+            let mut at_end = !self.fill(self.want)?;
+            let mut cutting = self.cut(at_end, Which::Last)?;
+            while cutting.end == 0 && !cutting.done && !at_end {
+                if self.buf.len() >= reading.record_bytes {
+                    self.pass_over(held)?;
+                    continue 'chunks;
+                }
+                // A record larger than the buffer: doubling keeps the whole linear.
+                let more = (self.buf.len() * 2).min(reading.record_bytes);
+                held.resize(budget::chunk_share(more));
+                at_end = !self.fill(more)?;
+                cutting = self.cut(at_end, Which::Last)?;
+            }
+            if cutting.end > 0 {
+                self.submit(cutting, held)?;
+            }
+            if cutting.done {
+                return self.only_space_left();
+            }
+            if at_end && self.buf.is_empty() {
+                return Ok(());
+            }
+            self.want = (self.want * GROWTH).min(reading.chunk_bytes);
+        }
+    }
+
+    fn acquire(&self, bytes: usize) -> Result<Held, Ended> {
+        self.reader.budget.acquire(budget::chunk_share(bytes), self.reader.stop).map_err(|_| Ended)
+    }
+
+    fn fill(&mut self, len: usize) -> Result<bool> {
+        self.opened.bytes.fill(&mut self.buf, len).map_err(|e| read_error(&e))
+    }
+
+    fn cut(&mut self, at_end: bool, which: Which) -> Result<Cutting> {
+        self.opened.cut.cut(&self.buf, at_end, which).map_err(|fault| self.error(fault))
+    }
+
+    /// Hands on the bytes before the cut and keeps those after it.
+    fn submit(&mut self, cutting: Cutting, held: Held) -> Result<(), Ended> {
+        let rest = self.buf.split_off(cutting.end);
+        let mut text = std::mem::replace(&mut self.buf, rest);
+        self.buf.drain(..cutting.skip);
+        text.shrink_to(text.len());
+        let start = self.start(cutting.end + cutting.skip);
+        let shape = Arc::clone(&self.opened.shape);
+        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Text(text), held })
+    }
+
+    /// Where the next chunk starts; the one after it starts `bytes` later.
+    fn start(&mut self, bytes: usize) -> Start {
+        let start = Start::Text { byte: self.opened.byte, lines_before: self.opened.lines, first: self.first };
+        self.opened.byte += bytes as u64;
+        self.opened.lines = 0;
+        self.first = false;
+        start
+    }
+
+    /// Gets past a record that is too large to be held, a buffer at a time.
+    fn pass_over(&mut self, held: Held) -> Result<(), Halt> {
+        let reading = self.reader.reading;
+        let (mut bytes, mut lines) = (0, 0);
+        loop {
+            let cutting = self.cut(false, Which::First)?;
+            let passed = if cutting.end > 0 { cutting.end } else { self.buf.len() };
+            bytes += passed as u64;
+            lines += memchr_iter(b'\n', &self.buf[..passed]).count() as u64;
+            if cutting.end == 0 {
+                self.opened.cut.forget(passed);
+            }
+            self.buf.drain(..passed);
+            if cutting.end > 0 || cutting.done || !self.fill(reading.chunk_bytes)? {
+                break;
+            }
+        }
+        let limit = reading.record_bytes;
+        let fault = Fault::new(Code::RecordTooLarge, format!("the record has {bytes} bytes, a run holds {limit} of one"))
+            .help("raise `--memory`, of which a record may take a quarter");
+        let start = self.start(bytes as usize);
+        let shape = Arc::clone(&self.opened.shape);
+        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Oversize { bytes, lines, fault }, held })?;
+        Ok(())
+    }
+
+    /// After an array's closing bracket.
+    fn only_space_left(&mut self) -> Result<(), Halt> {
+        loop {
+            if let Some(at) = self.buf.iter().position(|b| !b.is_ascii_whitespace()) {
+                let fault = Fault::new(Code::JsonSyntax, "there is text after the end of the JSON array");
+                self.opened.byte += at as u64;
+                return Err(self.error(fault).help("one array is one source; JSON Lines have a value on each line").into());
+            }
+            self.opened.byte += self.buf.len() as u64;
+            self.buf.clear();
+            if !self.fill(self.reader.reading.chunk_bytes)? && self.buf.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        let byte = self.opened.byte + fault.offset as u64;
+        let mut fault = fault;
+        fault.reason = format!("{} (at byte {byte})", fault.reason);
+        fault.into()
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
+
 /// How the records of a source are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Format {
@@ -21,6 +23,17 @@ pub enum Format {
     Arrow,
     /// The `rejects.jsonl` of an earlier run, mended.
     Rejects,
+}
+
+/// How JSON values follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One a line; a bad line costs itself alone.
+    Lines,
+    /// Elements of one array, commas between them; after a bad one nothing can be trusted.
+    Elements,
+    /// One after another, white space between them; after a bad one nothing can be trusted.
+    Values,
 }
 
 /// The compression around a whole source.
@@ -86,7 +99,7 @@ impl Format {
         let ipc_stream = head.len() >= 8 && head.starts_with(&[0xFF; 4]) && head[7] == 0;
         if head.starts_with(b"PAR1") || head.starts_with(b"PARE") {
             Some(Format::Parquet)
-        } else if head.starts_with(b"ARROW1") || ipc_stream {
+        } else if head.starts_with(b"ARROW1") || ipc_stream || is_legacy_ipc(head) {
             Some(Format::Arrow)
         } else {
             None
@@ -122,5 +135,64 @@ impl Compression {
             [0x04, 0x22, 0x4D, 0x18, ..] => Some(Compression::Lz4),
             _ => None,
         }
+    }
+}
+
+/// Bytes of a legacy IPC stream (before Arrow 0.15) that tell it: a length, then a FlatBuffers root offset; both small.
+fn is_legacy_ipc(head: &[u8]) -> bool {
+    matches!(head, [_, _, _, 0, 4..=64, 0, 0, 0, ..])
+}
+
+/// What text is, where nothing but its content and its name tell.
+#[must_use]
+pub fn text_format(head: &[u8], complete: bool, name: &str) -> Format {
+    if head.starts_with(REJECTS_MARK) {
+        return Format::Rejects;
+    }
+    Format::of_name(name).filter(|format| !matches!(format, Format::Parquet | Format::Arrow)).unwrap_or_else(|| {
+        match head.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'{' | b'[') if first_value(head, complete) != FirstValue::Broken => Format::Json,
+            _ => Format::Txt,
+        }
+    })
+}
+
+/// How the lines of a rejects file start.
+pub const REJECTS_MARK: &[u8] = br#"{"sluice_reject":"#;
+
+/// How the values of JSON text follow one another.
+///
+/// Text called JSON Lines is read as lines, unless its first line is the start of a value that ends on a later one.
+/// Text called JSON is an array if it starts with a bracket; it is read as lines if its first line is a whole object
+/// and another object starts on the next.
+#[must_use]
+pub fn json_framing(head: &[u8], complete: bool, format: Format) -> Framing {
+    let mut lines = head.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or_default().trim_ascii();
+    let whole = serde_json::from_slice::<IgnoredAny>(first).is_ok();
+    match first.first() {
+        _ if format == Format::Jsonl => {
+            let spread = !whole && first_value(head, complete) == FirstValue::Whole;
+            if spread { Framing::Values } else { Framing::Lines }
+        }
+        Some(b'[') => Framing::Elements,
+        Some(b'{') if whole && lines.next().is_some_and(|line| line.trim_ascii().starts_with(b"{")) => Framing::Lines,
+        _ => Framing::Values,
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum FirstValue {
+    Whole,
+    CutOff,
+    Broken,
+}
+
+/// Whether text starts with a JSON value, as far as it is there.
+fn first_value(head: &[u8], complete: bool) -> FirstValue {
+    match serde_json::Deserializer::from_slice(head).into_iter::<IgnoredAny>().next() {
+        Some(Ok(_)) => FirstValue::Whole,
+        Some(Err(e)) if e.is_eof() && !complete => FirstValue::CutOff,
+        _ => FirstValue::Broken,
     }
 }

@@ -1,0 +1,189 @@
+//! What the user typed, validated, nothing opened.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use encoding_rs::Encoding;
+
+use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
+use crate::plan::Tolerance;
+use crate::read::encoding;
+use crate::source::sniff::Format;
+
+/// Stream large files into Label Studio.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn files into imports of Label Studio tasks, never over its limits, nothing lost
+    Import(Box<ImportArguments>),
+}
+
+/// The words and flags of `sluice import`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct ImportArguments {
+    /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
+    #[arg(value_name = "SOURCE", required = true)]
+    pub sources: Vec<String>,
+
+    /// Where imports go: a folder, or `-` for tasks as JSON Lines on standard output
+    #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
+    pub to: String,
+
+    /// Remove what an earlier run left in the target folder
+    #[arg(long)]
+    pub overwrite: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub reading: ReadingArguments,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub fields: FieldArguments,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub limits: LimitArguments,
+
+    /// Write a report of the run as JSON to FILE, or to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Show errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Tell what is done: sources, formats, files left out
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How sources are read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadingArguments {
+    /// The format of all sources, where content and name do not tell it
+    #[arg(long)]
+    pub format: Option<Format>,
+
+    /// The character between cells of CSV, where it is not found out: `,` `;` `|` or `tab`
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+
+    /// The first row of CSV is data; columns are called column1, column2 ...
+    #[arg(long)]
+    pub no_header: bool,
+
+    /// The text encoding, where it is neither UTF-8 nor marked: windows-1252, shift_jis, utf-16le ...
+    #[arg(long, value_name = "LABEL", value_parser = encoding::of_label)]
+    pub encoding: Option<&'static Encoding>,
+}
+
+/// What becomes of fields.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Fields")]
+pub struct FieldArguments {
+    /// The field for values with no name of their own: lines of text, JSON strings and numbers
+    #[arg(long, value_name = "KEY", default_value = "text")]
+    pub data_key: String,
+
+    /// Rename a field
+    #[arg(long, value_name = "NEW=OLD", value_parser = pair)]
+    pub map: Vec<(String, String)>,
+
+    /// Keep these fields only, by the source's names
+    #[arg(long, value_name = "FIELD,...", value_delimiter = ',')]
+    pub pick: Option<Vec<String>>,
+
+    /// Give every task a field with this JSON value, such as `--set lang='"en"'`
+    #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+
+    /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
+    #[arg(long, value_name = "WHAT", default_value = "reject")]
+    pub nul: NulArgument,
+}
+
+/// What to do about NUL characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NulArgument {
+    /// Reject the record.
+    Reject,
+    /// Put U+FFFD in the character's place.
+    Replace,
+}
+
+/// What a run may take.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArguments {
+    /// Tasks in one import, at most
+    #[arg(long, value_name = "N", default_value_t = MOST_TASKS)]
+    pub max_tasks: usize,
+
+    /// Bytes of one import, at most
+    #[arg(long, value_name = "SIZE", default_value_t = MOST_BYTES, value_parser = size)]
+    pub max_bytes: usize,
+
+    /// Rejected records that are accepted, as a number or a share such as `5%`; one more ends the run
+    #[arg(long, value_name = "N|P%", default_value = "100")]
+    pub max_rejects: Tolerance,
+
+    /// Bytes in flight between reading and packing, such as `64MiB` or `1G`; one record may take a quarter
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub memory: usize,
+
+    /// Threads that decode; as many as there are processors if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Bytes of text that are decoded at a time
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = size)]
+    pub chunk_bytes: Option<usize>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all records are in; 1 failed; 2 usage; 3 done, some records rejected; 4 stopped, too many rejected; \
+130 or 143 stopped by a signal.";
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        _ => Err("wants two parts with `=` between them".to_owned()),
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\\t" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [byte @ (b'\t' | b' '..=b'~')] if !matches!(byte, b'"') => Ok(*byte),
+            _ => Err("wants one ASCII character other than a quote, or `tab`".to_owned()),
+        },
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: usize = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        other => return Err(format!("`{other}` is no unit; there are k, m, g (powers of 1,024) and kb, mb, gb")),
+    };
+    let number = digits.parse::<usize>().map_err(|_| format!("`{digits}` is no number of bytes"))?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{text}` is no number of bytes"))
+}

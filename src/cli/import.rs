@@ -1,0 +1,219 @@
+//! `sluice import`: the main job.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::args::{ImportArguments, NulArgument};
+use crate::batch::limits::{ARRAY, Framing, LINES, Limits};
+use crate::decode::Nul;
+use crate::deliver::Sink;
+use crate::error::{Code, Error, Result};
+use crate::normalize::Normalizer;
+use crate::normalize::mapping::Mapping;
+use crate::pipeline::{self, Outcome, Watch};
+use crate::plan::{MOST_RECORD_BYTES, Plan, RECORD_SHARE, new_run_id};
+use crate::read::Reading;
+use crate::report::progress::Shown;
+use crate::report::summary::summary;
+use crate::report::{Report, Totals, VERSION};
+use crate::sink::directory::Directory;
+use crate::sink::stdout::Stdout;
+use crate::source::local;
+
+/// Bytes of text in a chunk: about the size of a second-level cache. Builds for tests take tiny ones, so that every
+/// test crosses boundaries.
+const CHUNK_BYTES: usize = if cfg!(debug_assertions) { 4 << 10 } else { 512 << 10 };
+
+/// Where imports go.
+enum Target {
+    Directory(Directory),
+    Stdout(Stdout),
+}
+
+impl Target {
+    /// What `--to` names.
+    fn of(to: &str, overwrite: bool) -> Result<Target> {
+        match to.split_once("://") {
+            _ if to == "-" => Ok(Target::Stdout(Stdout)),
+            Some((scheme, _)) => Err(Error::new(Code::Usage, format!("`--to {to}`: no target is known by `{scheme}://`"))
+                .help("name a folder, or `-` for standard output")),
+            None => Ok(Target::Directory(Directory::new(Path::new(to), overwrite))),
+        }
+    }
+
+    fn framing(&self) -> Framing {
+        match self {
+            Target::Directory(_) => ARRAY,
+            Target::Stdout(_) => LINES,
+        }
+    }
+
+    fn sink(&self) -> &dyn Sink {
+        match self {
+            Target::Directory(directory) => directory,
+            Target::Stdout(stdout) => stdout,
+        }
+    }
+
+    fn rejects(&self) -> Option<PathBuf> {
+        match self {
+            Target::Directory(directory) => Some(directory.rejects_path()),
+            Target::Stdout(_) => None,
+        }
+    }
+}
+
+/// Runs the command; gives the exit code of a run that came to its end.
+///
+/// # Errors
+/// What ended it early.
+pub fn run(arguments: &ImportArguments) -> Result<u8> {
+    let started = Instant::now();
+    let target = Target::of(&arguments.to, arguments.overwrite)?;
+    let plan = Arc::new(plan(arguments, &target)?);
+    if !arguments.quiet {
+        left_out(&plan, arguments.verbose > 0);
+    }
+    let watch = Arc::new(Watch::default());
+    let bytes = plan.sources.iter().map(|source| source.bytes).sum();
+    let shown = Shown::start(&watch, bytes, arguments.quiet);
+    let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), target.rejects().as_deref(), &watch);
+    drop(shown);
+
+    let totals = watch.counters.totals();
+    let report = Report {
+        version: VERSION,
+        run: plan.run.clone(),
+        complete: error.is_none(),
+        error: error.as_ref().map(ToString::to_string),
+        totals,
+        bytes_read: watch.progress.bytes.load(std::sync::atomic::Ordering::Relaxed),
+        seconds: started.elapsed(),
+        deliveries: receipts,
+    };
+    let error = error.or_else(|| not_conserved(&report.totals));
+    let written = match &target {
+        // A target that was refused is not to be touched.
+        Target::Directory(_) if error.as_ref().is_some_and(|e| e.code() == Code::TargetNotEmpty) => Ok(()),
+        Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
+        Target::Stdout(_) => Ok(()),
+    };
+    if let Some(path) = &arguments.report {
+        write_report(path, &report)?;
+    }
+    if !arguments.quiet {
+        eprintln!("{}", summary(&report, &arguments.to));
+    }
+    match error {
+        Some(error) => Err(error),
+        None => written.map(|()| if report.totals.rejects > 0 { 3 } else { 0 }),
+    }
+}
+
+fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
+    let ImportArguments { reading, fields, limits, .. } = arguments;
+    let listing = local::list(&arguments.sources)?;
+    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, target.framing())?;
+    let mapping =
+        Mapping::new(fields.pick.clone(), fields.map.clone(), fields.set.clone(), fields.data_key.clone())?;
+    Ok(Plan {
+        run: new_run_id(),
+        sources: listing.sources,
+        left_out: listing.left_out,
+        reading: Reading {
+            format: reading.format,
+            delimiter: reading.delimiter,
+            header: !reading.no_header,
+            encoding: reading.encoding,
+            chunk_bytes: limits.chunk_bytes.unwrap_or(CHUNK_BYTES),
+            record_bytes: (limits.memory / RECORD_SHARE).clamp(1, MOST_RECORD_BYTES),
+            pick: fields.pick.clone(),
+        },
+        normalizer: Arc::new(Normalizer {
+            mapping,
+            nul: match fields.nul {
+                NulArgument::Reject => Nul::Reject,
+                NulArgument::Replace => Nul::Replace,
+            },
+            task_bytes: bounds.task_bytes(),
+            separator: bounds.framing.separator,
+        }),
+        limits: bounds,
+        threads: limits.threads.map_or_else(processors, usize::from),
+        memory: limits.memory,
+        max_rejects: limits.max_rejects,
+    })
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Says which files of folders are not read: what is passed over silently is lost.
+fn left_out(plan: &Plan, all: bool) {
+    const SHOWN: usize = 3;
+    let files = &plan.left_out;
+    if files.is_empty() {
+        return;
+    }
+    let shown = if all { files.len() } else { SHOWN.min(files.len()) };
+    let names: Vec<_> = files[..shown].iter().map(|path| path.display().to_string()).collect();
+    let more = if shown < files.len() { ", ..." } else { "" };
+    eprintln!("left out {} files whose names tell no format: {}{more}", files.len(), names.join(", "));
+}
+
+/// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
+fn not_conserved(totals: &Totals) -> Option<Error> {
+    (!totals.is_conserved()).then(|| {
+        let Totals { records, tasks, rejects, .. } = totals;
+        Error::new(Code::Internal, format!("{records} records became {tasks} tasks and {rejects} rejects"))
+    })
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(report).map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
+    json.push(b'\n');
+    let outcome = if path == Path::new("-") { std::io::stdout().write_all(&json) } else { std::fs::write(path, &json) };
+    outcome.map_err(|e| Error::new(Code::TargetWrite, format!("cannot write the report to `{}`: {e}", path.display())))
+}
+
+/// What a target folder holds, and where it came from.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    version: u32,
+    run: &'a str,
+    complete: bool,
+    plan: String,
+    sources: Vec<&'a str>,
+    max_tasks: usize,
+    max_bytes: usize,
+    records: u64,
+    tasks: u64,
+    rejects: u64,
+    bytes: u64,
+    imports: &'a [crate::deliver::Receipt],
+}
+
+impl<'a> Manifest<'a> {
+    fn of(plan: &'a Plan, report: &'a Report) -> Result<Self> {
+        Ok(Manifest {
+            version: VERSION,
+            run: &plan.run,
+            complete: report.complete,
+            plan: plan.digest()?,
+            sources: plan.sources.iter().map(|source| &*source.name).collect(),
+            max_tasks: plan.limits.tasks.get(),
+            max_bytes: plan.limits.bytes.get(),
+            records: report.totals.records,
+            tasks: report.totals.tasks,
+            rejects: report.totals.rejects,
+            bytes: report.totals.bytes,
+            imports: &report.deliveries,
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! **Takes** the records of one [`Chunk`], from its decoder.
+//! **Gives** [`Tasks`]: encoded Label Studio tasks, a mark for each, and what was rejected on the way.
+//! **Waits on** nothing.
+//! **To add one:** a rule on fields belongs in [`mapping`]; a new kind of record is a method of [`decode::Consumer`].
+//!
+//! Decoding and normalizing are one job: a record is written as a task while it is still in the cache.
+
+pub mod layout;
+pub mod mapping;
+pub mod tasks;
+
+use std::sync::Arc;
+
+use self::layout::Layout;
+use self::mapping::Mapping;
+use self::tasks::{Rejected, TaskMark, Tasks};
+use crate::budget::{ANSWER_BYTES, Held};
+use crate::decode::scan::{Kind, Value};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
+use crate::error::{Code, Fault};
+use crate::place::SourceId;
+use crate::read::{Body, Chunk, Shape, Start};
+
+/// How records become tasks.
+#[derive(Clone, Debug)]
+pub struct Normalizer {
+    /// What happens to fields on the way.
+    pub mapping: Mapping,
+    /// What to do about NUL characters.
+    pub nul: Nul,
+    /// Bytes of the largest task that fits in an import.
+    pub task_bytes: usize,
+    /// The byte between tasks: a comma in a JSON array, a line feed in JSON Lines.
+    pub separator: u8,
+}
+
+/// Starts the work on one chunk: the answers are made as they are asked for, about [`ANSWER_BYTES`] each.
+#[must_use]
+pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
+    let decoder = Decoder::new(&mut chunk, normalizer.nul);
+    let columns = match &*chunk.shape {
+        Shape::Table { columns, .. } | Shape::Columns(columns) => Some(columns.as_slice()),
+        Shape::Json(_) | Shape::Lines | Shape::Rejects => None,
+    };
+    let layout = Layout::new(columns, &normalizer.mapping);
+    TaskStream {
+        normalizer: Arc::clone(normalizer),
+        layout,
+        decoder: Some(decoder),
+        source: chunk.source,
+        start: chunk.start,
+        shape: chunk.shape,
+        held: Arc::new(chunk.held),
+        expected: ANSWER_BYTES,
+    }
+}
+
+/// The tasks of one chunk, in answers of bounded size.
+pub struct TaskStream {
+    normalizer: Arc<Normalizer>,
+    layout: Layout,
+    /// Gone when the chunk has ended.
+    decoder: Option<Decoder>,
+    source: SourceId,
+    start: Start,
+    shape: Arc<Shape>,
+    held: Arc<Held>,
+    expected: usize,
+}
+
+impl Iterator for TaskStream {
+    type Item = Tasks;
+
+    fn next(&mut self) -> Option<Tasks> {
+        let mut decoder = self.decoder.take()?;
+        let tasks = Tasks::new(self.source, self.start, Arc::clone(&self.shape), Arc::clone(&self.held), self.expected);
+        let mut writer = Writer { normalizer: &self.normalizer, layout: &self.layout, tasks };
+        let outcome = decoder.decode(&mut writer);
+        let mut tasks = writer.tasks;
+        match outcome {
+            Ok(true) => self.decoder = Some(decoder),
+            Ok(false) => tasks.extent = Some(decoder.extent()),
+            Err((mark, fault)) => tasks.fatal = Some(Rejected { mark, fault, raw: Vec::new() }),
+        }
+        Some(tasks)
+    }
+}
+
+/// Writes the records of a chunk as tasks.
+struct Writer<'a> {
+    normalizer: &'a Normalizer,
+    layout: &'a Layout,
+    tasks: Tasks,
+}
+
+impl Writer<'_> {
+    /// Ends the task that starts at `start`: a mark and a separator, or a reject if it is too large.
+    fn finish(&mut self, mark: Mark, start: usize, raw: &[u8]) {
+        let bytes = self.tasks.bytes.len() - start;
+        let most = self.normalizer.task_bytes;
+        if bytes > most {
+            self.tasks.bytes.truncate(start);
+            let reason = format!("the task has {bytes} bytes, an import holds {most} of one task");
+            let fault = Fault::new(Code::TaskTooLarge, reason).help("leave large fields out with `--pick`, or store them elsewhere and refer to them");
+            return self.fault(mark, fault, raw);
+        }
+        if self.normalizer.separator == b'\n' {
+            // A line end can only stand between the tokens of JSON text, where a space is as good.
+            for byte in &mut self.tasks.bytes[start..] {
+                if matches!(byte, b'\n' | b'\r') {
+                    *byte = b' ';
+                }
+            }
+        }
+        let end = self.tasks.bytes.len();
+        self.tasks.marks.push(TaskMark { end, mark });
+        self.tasks.bytes.push(self.normalizer.separator);
+    }
+
+    fn discard(&mut self, mark: Mark, start: usize, fault: Fault, raw: &[u8]) {
+        self.tasks.bytes.truncate(start);
+        self.fault(mark, fault, raw);
+    }
+}
+
+impl Consumer for Writer<'_> {
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.tasks.bytes.len() >= ANSWER_BYTES
+    }
+
+    #[inline]
+    fn json(&mut self, mark: Mark, value: Value<'_>) {
+        let start = self.tasks.bytes.len();
+        let mapping = &self.normalizer.mapping;
+        let out = &mut self.tasks.bytes;
+        let outcome = match value.kind {
+            Kind::Task if mapping.is_identity() => {
+                out.extend_from_slice(value.text.as_bytes());
+                Ok(())
+            }
+            Kind::Object if mapping.is_identity() => {
+                out.extend_from_slice(br#"{"data":"#);
+                out.extend_from_slice(value.text.as_bytes());
+                out.push(b'}');
+                Ok(())
+            }
+            Kind::Task => mapping.task(value.text, out),
+            Kind::Object => mapping.object(value.text, out),
+            Kind::Other => {
+                out.extend_from_slice(&self.layout.single_open);
+                out.extend_from_slice(value.text.as_bytes());
+                out.extend_from_slice(&self.layout.close);
+                Ok(())
+            }
+        };
+        match outcome {
+            Ok(()) => self.finish(mark, start, value.text.as_bytes()),
+            Err(fault) => self.discard(mark, start, fault, value.text.as_bytes()),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, mark: Mark, text: &str) {
+        let start = self.tasks.bytes.len();
+        let tasks = &mut self.tasks;
+        tasks.bytes.extend_from_slice(&self.layout.single_open);
+        match write::string(&mut tasks.bytes, text, self.normalizer.nul, &mut tasks.changes) {
+            Ok(()) => {
+                tasks.bytes.extend_from_slice(&self.layout.close);
+                self.finish(mark, start, text.as_bytes());
+            }
+            Err(fault) => self.discard(mark, start, fault, text.as_bytes()),
+        }
+    }
+
+    #[inline]
+    fn row<R: Row>(&mut self, mark: Mark, row: &R) {
+        let start = self.tasks.bytes.len();
+        let tasks = &mut self.tasks;
+        tasks.bytes.extend_from_slice(&self.layout.open);
+        for (column, key) in &self.layout.cells {
+            tasks.bytes.extend_from_slice(key);
+            if let Err(fault) = row.cell(*column, &mut tasks.bytes, &mut tasks.changes) {
+                return self.discard(mark, start, fault, row.raw());
+            }
+        }
+        tasks.bytes.extend_from_slice(&self.layout.close);
+        self.finish(mark, start, row.raw());
+    }
+
+    fn fault(&mut self, mark: Mark, fault: Fault, raw: &[u8]) {
+        self.tasks.reject(mark, fault, raw);
+    }
+
+    fn changed(&mut self, changes: Changes) {
+        self.tasks.changes += changes;
+    }
+}
+
+/// The text of a chunk, for tests and benches that need no file.
+#[must_use]
+pub fn text_chunk(text: Vec<u8>, shape: Shape, held: Held) -> Chunk {
+    let start = Start::Text { byte: 0, lines_before: 0, first: true };
+    Chunk { source: SourceId(0), start, shape: Arc::new(shape), body: Body::Text(text), held }
+}

@@ -1,0 +1,91 @@
+//! Encoded tasks of one chunk: one buffer, one mark a task, the records that were rejected on the way.
+
+use std::sync::Arc;
+
+use crate::budget::Held;
+use crate::decode::{Changes, Extent, Mark};
+use crate::error::Fault;
+use crate::place::SourceId;
+use crate::read::{Shape, Start};
+
+/// Bytes of a rejected record that are kept, so that it can be mended and imported again.
+pub const RAW_BYTES: usize = 1 << 20;
+
+/// Some or all of the tasks of one chunk.
+pub struct Tasks {
+    /// The source they are from.
+    pub source: SourceId,
+    /// Where their chunk starts; marks count from there.
+    pub start: Start,
+    /// What their records look like.
+    pub shape: Arc<Shape>,
+    /// Tasks with a separator after each.
+    pub bytes: Vec<u8>,
+    /// Where each task ends, and where its record stands.
+    pub marks: Vec<TaskMark>,
+    /// Records that became no task, in order.
+    pub rejected: Vec<Rejected>,
+    /// What was changed in the data.
+    pub changes: Changes,
+    /// What the chunk came to, with its last answer.
+    pub extent: Option<Extent>,
+    /// A fault after which nothing in the source can be trusted; the last answer of the source.
+    pub fatal: Option<Rejected>,
+    /// The chunk's share of the budget, given back when its last answer is gone.
+    _held: Arc<Held>,
+}
+
+/// Where a task ends in the buffer, and where its record stands in the chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskMark {
+    /// The offset after its last byte; the separator stands there.
+    pub end: usize,
+    /// Where its record stands.
+    pub mark: Mark,
+}
+
+/// A record that became no task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Where it stands in the chunk.
+    pub mark: Mark,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Its bytes, [`RAW_BYTES`] at most.
+    pub raw: Vec<u8>,
+}
+
+impl Tasks {
+    /// No tasks yet; room for about `expected` bytes.
+    #[must_use]
+    pub fn new(source: SourceId, start: Start, shape: Arc<Shape>, held: Arc<Held>, expected: usize) -> Self {
+        Tasks {
+            source,
+            start,
+            shape,
+            bytes: Vec::with_capacity(expected),
+            marks: Vec::new(),
+            rejected: Vec::new(),
+            changes: Changes::default(),
+            extent: None,
+            fatal: None,
+            _held: held,
+        }
+    }
+
+    /// Adds a reject.
+    #[cold]
+    pub fn reject(&mut self, mark: Mark, fault: Fault, raw: &[u8]) {
+        let raw = raw[..raw.len().min(RAW_BYTES)].to_vec();
+        self.rejected.push(Rejected { mark, fault, raw });
+    }
+
+    /// Where task `i` starts in the buffer.
+    #[must_use]
+    pub fn task_start(&self, i: usize) -> usize {
+        match i.checked_sub(1) {
+            Some(before) => self.marks[before].end + 1,
+            None => 0,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What will run: sources listed, formats and limits fixed, nothing opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::batch::limits::Limits;
+use crate::error::{Code, Error, Result};
+use crate::normalize::Normalizer;
+use crate::read::Reading;
+use crate::source::Source;
+
+/// The share of the memory that one record may take: it is held as text, as a task, and once more while it grows.
+pub const RECORD_SHARE: usize = 4;
+
+/// The largest record whatever the memory, since marks count in 32 bits.
+pub const MOST_RECORD_BYTES: usize = 1 << 30;
+
+/// One invocation's work.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The run's id.
+    pub run: String,
+    /// What is read, in order.
+    pub sources: Vec<Source>,
+    /// Files that were passed over in folders.
+    pub left_out: Vec<PathBuf>,
+    /// How it is read.
+    pub reading: Reading,
+    /// How records become tasks.
+    pub normalizer: Arc<Normalizer>,
+    /// What an import may hold.
+    pub limits: Limits,
+    /// Threads that decode.
+    pub threads: usize,
+    /// Bytes in flight between the reader and the batcher.
+    pub memory: usize,
+    /// How many records may be rejected.
+    pub max_rejects: Tolerance,
+}
+
+/// How many records may be rejected before the run ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// So many; one more ends the run.
+    Count(u64),
+    /// So many of a hundred; judged once [`JUDGED_FROM`] records have passed, and at the end.
+    Percent(f64),
+}
+
+/// Records that must have passed before a share of them is judged.
+const JUDGED_FROM: u64 = 1_000;
+
+impl Tolerance {
+    /// Whether `rejects` of `records` are too many; `at_end`: there are no more to come.
+    #[must_use]
+    pub fn exceeded(self, rejects: u64, records: u64, at_end: bool) -> bool {
+        match self {
+            Tolerance::Count(most) => rejects > most,
+            Tolerance::Percent(share) => {
+                (at_end || records >= JUDGED_FROM) && rejects as f64 * 100.0 > share * records as f64
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Tolerance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is neither a number such as `100` nor a share such as `5%`");
+        match text.strip_suffix('%') {
+            Some(share) => match share.trim().parse::<f64>() {
+                Ok(share) if (0.0..=100.0).contains(&share) => Ok(Tolerance::Percent(share)),
+                _ => Err(bad()),
+            },
+            None => text.parse().map(Tolerance::Count).map_err(|_| bad()),
+        }
+    }
+}
+
+impl std::fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Tolerance::Count(most) => write!(f, "{most}"),
+            Tolerance::Percent(share) => write!(f, "{share}%"),
+        }
+    }
+}
+
+impl Plan {
+    /// The digest of all that decides what the imports hold: sources with their sizes, and every option that changes a
+    /// byte. Threads and memory are not among them.
+    ///
+    /// # Errors
+    /// Never, unless a name cannot be written as JSON.
+    pub fn digest(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Decisive<'a> {
+            sources: Vec<(&'a str, Option<u64>)>,
+            reading: String,
+            normalizer: String,
+            tasks: usize,
+            bytes: usize,
+        }
+        let Reading { format, delimiter, header, encoding, record_bytes, pick, .. } = &self.reading;
+        let decisive = Decisive {
+            sources: self.sources.iter().map(|source| (&*source.name, source.bytes)).collect(),
+            reading: format!("{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}", encoding.map(|e| e.name())),
+            normalizer: format!("{:?}", self.normalizer),
+            tasks: self.limits.tasks.get(),
+            bytes: self.limits.bytes.get(),
+        };
+        let json = serde_json::to_vec(&decisive).map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;
+        Ok(blake3::hash(&json).to_hex().to_string())
+    }
+}
+
+/// A new run's id: when it started, in UTC, and a few digits that tell two runs of one second apart.
+#[must_use]
+pub fn new_run_id() -> String {
+    let now = chrono::Utc::now();
+    let unlike = blake3::hash(format!("{now:?} {}", std::process::id()).as_bytes());
+    format!("{}-{}", now.format("%Y%m%d-%H%M%S"), &unlike.to_hex()[..6])
+}

@@ -1,0 +1,192 @@
+//! Rejected records, with place and reason: what is kept of them, and the file they are written to.
+//!
+//! A line of the file holds what is needed to import the record again once `raw` has been mended: the file is itself a
+//! source.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::{Code, Error, Fault, Result};
+use crate::place::{At, Place, Spot};
+use crate::read::Shape;
+
+/// A record that became no task.
+#[derive(Clone, Debug)]
+pub struct Reject {
+    /// Where its record starts.
+    pub place: Place,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Line and column of the trouble itself, from 1; the column in characters. None where a source has no lines.
+    pub spot: Option<(u64, u64)>,
+    /// Its bytes, as far as they are kept.
+    pub raw: Vec<u8>,
+    /// What its record should have looked like.
+    pub shape: Arc<Shape>,
+}
+
+impl Reject {
+    /// Works out the line and column of the trouble from the record's bytes.
+    #[must_use]
+    pub fn new(place: Place, fault: Fault, raw: Vec<u8>, shape: &Arc<Shape>) -> Self {
+        let spot = match place.at {
+            At::Text { line, .. } => {
+                let before = &raw[..fault.offset.min(raw.len())];
+                let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+                let in_line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
+                Some((line + lines, String::from_utf8_lossy(in_line).chars().count() as u64 + 1))
+            }
+            At::Row { .. } => None,
+        };
+        Reject { place, fault, spot, raw, shape: Arc::clone(shape) }
+    }
+
+    /// The reject as one line of JSON.
+    #[must_use]
+    pub fn line(&self, source: &str) -> String {
+        let (byte, row) = match self.place.at {
+            At::Text { byte, .. } => (Some(byte + self.fault.offset as u64), None),
+            At::Row { group, row } => (None, Some((group, row))),
+        };
+        let raw = std::str::from_utf8(&self.raw).ok().filter(|raw| !raw.is_empty());
+        let line = Line {
+            sluice_reject: 1,
+            source,
+            record: self.place.record,
+            line: self.spot.map(|(line, _)| line),
+            column: self.spot.map(|(_, column)| column),
+            byte,
+            row_group: row.map(|(group, _)| group),
+            row: row.map(|(_, row)| row),
+            code: self.fault.code.as_str(),
+            reason: &self.fault.reason,
+            help: self.fault.help.as_deref(),
+            shape: RejectShape::of(&self.shape),
+            raw,
+            raw_hex: (raw.is_none() && !self.raw.is_empty()).then(|| hex(&self.raw)),
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+
+    /// Where it is, with its source's name.
+    #[must_use]
+    pub fn spot_in(&self, source: &str) -> Spot {
+        let mut place = self.place;
+        let mut column = None;
+        if let (At::Text { line, byte }, Some((fault_line, fault_column))) = (&mut place.at, self.spot) {
+            *line = fault_line;
+            *byte += self.fault.offset as u64;
+            column = Some(fault_column);
+        }
+        Spot { source: Arc::from(source), place: Some(place), column }
+    }
+
+    /// The code, for counting.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.fault.code
+    }
+}
+
+/// The file that rejects are written to; it is not there before there is one.
+#[derive(Debug)]
+pub struct RejectsFile {
+    path: Option<PathBuf>,
+    file: Option<BufWriter<File>>,
+}
+
+impl RejectsFile {
+    /// A file at `path`, or none at all.
+    #[must_use]
+    pub fn new(path: Option<&Path>) -> Self {
+        RejectsFile { path: path.map(Path::to_owned), file: None }
+    }
+
+    /// Adds a reject.
+    ///
+    /// # Errors
+    /// When the file cannot be written: a reject that is not kept would be lost.
+    pub fn write(&mut self, reject: &Reject, source: &str) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut line = reject.line(source);
+        line.push('\n');
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = File::create(path).map_err(|e| unwritable(path, &e))?;
+                self.file.insert(BufWriter::new(file))
+            }
+        };
+        file.write_all(line.as_bytes()).map_err(|e| unwritable(path, &e))
+    }
+
+    /// Makes what was written safe on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        let (Some(path), Some(mut file)) = (&self.path, self.file.take()) else { return Ok(()) };
+        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| unwritable(path, &e))
+    }
+}
+
+fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
+    Error::new(Code::TargetWrite, format!("cannot write the rejects to `{}`: {cause}", path.display()))
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    /// The version of this layout; the first key, by which the file is known.
+    sluice_reject: u32,
+    source: &'a str,
+    record: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    byte: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row_group: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<u64>,
+    code: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(flatten)]
+    shape: RejectShape<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_hex: Option<String>,
+}
+
+/// How `raw` is to be read again.
+#[derive(Serialize)]
+#[serde(tag = "format", rename_all = "lowercase")]
+enum RejectShape<'a> {
+    Json,
+    Txt,
+    Csv { delimiter: char, columns: &'a [String] },
+    Arrow,
+}
+
+impl<'a> RejectShape<'a> {
+    fn of(shape: &'a Shape) -> Self {
+        match shape {
+            Shape::Json(_) | Shape::Rejects => RejectShape::Json,
+            Shape::Lines => RejectShape::Txt,
+            Shape::Table { columns, delimiter } => RejectShape::Csv { delimiter: char::from(*delimiter), columns },
+            Shape::Columns(_) => RejectShape::Arrow,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,176 @@
+//! What a run came to: counted while it goes, told while it goes, and said at its end.
+
+pub mod progress;
+pub mod summary;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::decode::Changes;
+use crate::deliver::Receipt;
+use crate::rejects::Reject;
+
+/// The version of the report's layout.
+pub const VERSION: u32 = 1;
+
+/// First places kept for each code of reject.
+const FIRST_PLACES: usize = 5;
+
+/// Counted while the run goes, by the batcher and the deliverer; read by whoever shows progress.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records read, good and bad.
+    pub records: AtomicU64,
+    /// Records that became no task.
+    pub rejects: AtomicU64,
+    /// Tasks in imports that are delivered.
+    pub tasks: AtomicU64,
+    /// Imports delivered.
+    pub imports: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    details: Mutex<Details>,
+}
+
+#[derive(Debug, Default)]
+struct Details {
+    changes: Changes,
+    codes: BTreeMap<&'static str, Rejects>,
+}
+
+/// The rejects of one code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rejects {
+    /// How many.
+    pub count: u64,
+    /// The first few: place and reason.
+    pub first: Vec<String>,
+}
+
+impl Counters {
+    /// Counts records, and what was changed in them.
+    pub fn passed(&self, records: u64, changes: Changes) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.details().changes += changes;
+    }
+
+    /// Counts a reject; gives how many there are now.
+    pub fn rejected(&self, reject: &Reject, source: &str) -> u64 {
+        let mut details = self.details();
+        let rejects = details.codes.entry(reject.code().as_str()).or_default();
+        rejects.count += 1;
+        if rejects.first.len() < FIRST_PLACES {
+            rejects.first.push(format!("{}: {}", reject.spot_in(source), reject.fault.reason));
+        }
+        self.rejects.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Counts a delivery.
+    pub fn delivered(&self, receipt: &Receipt) {
+        self.tasks.fetch_add(receipt.tasks as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(receipt.bytes as u64, Ordering::Relaxed);
+        self.imports.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn details(&self) -> std::sync::MutexGuard<'_, Details> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The numbers so far, without details: cheap enough to ask for at every record.
+    #[must_use]
+    pub fn so_far(&self) -> SoFar {
+        SoFar {
+            records: self.records.load(Ordering::Relaxed),
+            rejects: self.rejects.load(Ordering::Relaxed),
+            tasks: self.tasks.load(Ordering::Relaxed),
+            imports: self.imports.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The totals so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let details = self.details();
+        Totals {
+            records: self.records.load(Ordering::Relaxed),
+            tasks: self.tasks.load(Ordering::Relaxed),
+            rejects: self.rejects.load(Ordering::Relaxed),
+            imports: self.imports.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            changes: details.changes,
+            rejects_by_code: details.codes.iter().map(|(code, rejects)| ((*code).to_owned(), rejects.clone())).collect(),
+        }
+    }
+}
+
+/// The numbers of a run that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Records read, good and bad.
+    pub records: u64,
+    /// Records that became no task.
+    pub rejects: u64,
+    /// Tasks delivered.
+    pub tasks: u64,
+    /// Imports delivered.
+    pub imports: u64,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Records read, good and bad.
+    pub records: u64,
+    /// Tasks in imports that are delivered.
+    pub tasks: u64,
+    /// Records that became no task.
+    pub rejects: u64,
+    /// Imports delivered.
+    pub imports: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was changed in the data, by a stated rule or because it was asked for.
+    pub changes: Changes,
+    /// The rejects by code.
+    pub rejects_by_code: BTreeMap<String, Rejects>,
+}
+
+impl Totals {
+    /// Whether every record is a task or a reject.
+    #[must_use]
+    pub fn is_conserved(&self) -> bool {
+        self.records == self.tasks + self.rejects
+    }
+}
+
+/// The report of a run, as `--report` writes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run's id.
+    pub run: String,
+    /// Whether all of the input is in.
+    pub complete: bool,
+    /// The error that ended the run early, as it was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What it came to.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Bytes read from the sources, as stored.
+    pub bytes_read: u64,
+    /// How long it took.
+    #[serde(serialize_with = "seconds")]
+    pub seconds: Duration,
+    /// Every import that was delivered.
+    pub deliveries: Vec<Receipt>,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e3).round() / 1e3)
+}

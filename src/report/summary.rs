@@ -1,0 +1,48 @@
+//! What is said on standard error when a run has ended.
+
+use std::fmt::Write;
+
+use indicatif::{DecimalBytes, HumanCount};
+
+use super::Report;
+
+/// The summary of a run, for a person.
+#[must_use]
+pub fn summary(report: &Report, target: &str) -> String {
+    let totals = &report.totals;
+    let mut text = String::new();
+    let rate = report.bytes_read as f64 / report.seconds.as_secs_f64().max(1e-3);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{} records: {} tasks in {} imports ({}), {} rejected",
+        HumanCount(totals.records),
+        HumanCount(totals.tasks),
+        HumanCount(totals.imports),
+        DecimalBytes(totals.bytes),
+        HumanCount(totals.rejects),
+    );
+    for (code, rejects) in &totals.rejects_by_code {
+        let _ = writeln!(text, "  {code}: {}", HumanCount(rejects.count));
+        for first in &rejects.first {
+            let _ = writeln!(text, "    {first}");
+        }
+        if rejects.count > rejects.first.len() as u64 {
+            let _ = writeln!(text, "    ...");
+        }
+    }
+    if totals.changes.nulled > 0 {
+        let _ = writeln!(text, "  {} NaN or infinite values are `null` now", HumanCount(totals.changes.nulled));
+    }
+    if totals.changes.nul_replaced > 0 {
+        let _ = writeln!(text, "  {} NUL characters are U+FFFD now", HumanCount(totals.changes.nul_replaced));
+    }
+    let _ = write!(
+        text,
+        "{} read in {:.2} s ({}/s), written to {target}",
+        DecimalBytes(report.bytes_read),
+        report.seconds.as_secs_f64(),
+        DecimalBytes(rate as u64),
+    );
+    text
+}

@@ -1,0 +1,148 @@
+//! A folder: each import a file, a manifest last.
+//!
+//! A file appears whole or not at all: it is written under a temporary name, synced, and renamed. The manifest lists
+//! only what is whole, so a folder whose manifest says `"complete": true` is all of a run.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Serialize;
+
+use crate::batch::import::Import;
+use crate::deliver::{Receipt, Sink};
+use crate::error::{Code, Error, Result};
+
+/// The manifest's name.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The rejects' name.
+pub const REJECTS: &str = "rejects.jsonl";
+
+/// What a file is called until it is whole.
+const PARTIAL: &str = ".partial";
+
+/// Imports on their way at once: one is written while the one before it is synced.
+const AT_ONCE: usize = 2;
+
+/// A folder that imports go to.
+#[derive(Debug)]
+pub struct Directory {
+    path: Arc<Path>,
+    overwrite: bool,
+}
+
+impl Directory {
+    /// A folder, which need not be there yet. `overwrite`: what an earlier run left there is removed first.
+    #[must_use]
+    pub fn new(path: &Path, overwrite: bool) -> Self {
+        Directory { path: Arc::from(path), overwrite }
+    }
+
+    /// Where the rejects go.
+    #[must_use]
+    pub fn rejects_path(&self) -> PathBuf {
+        self.path.join(REJECTS)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let path = &self.path;
+        fs::create_dir_all(path).map_err(|e| unwritable("create the folder", path, &e))?;
+        let entries = fs::read_dir(path).map_err(|e| unwritable("list the folder", path, &e))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            found.push(entry.map_err(|e| unwritable("list the folder", path, &e))?.path());
+        }
+        found.sort();
+        if let (Some(first), false) = (found.first(), self.overwrite) {
+            let first = first.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let reason = format!("the target `{}` already holds `{first}`", path.display());
+            return Err(Error::new(Code::TargetNotEmpty, reason)
+                .help("name an empty folder with `--to`, or replace what an earlier run left there with `--overwrite`"));
+        }
+        for old in found.iter().filter(|path| is_ours(path)) {
+            fs::remove_file(old).map_err(|e| unwritable("remove", old, &e))?;
+        }
+        // A folder that cannot be written should be known before hours of reading.
+        let probe = path.join(format!(".probe{PARTIAL}"));
+        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|e| unwritable("write to the folder", path, &e))
+    }
+
+    /// Writes the manifest, which ends the run in this folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&self, manifest: &impl Serialize) -> Result<()> {
+        let path = self.path.join(MANIFEST);
+        whole_file(&path, |file| {
+            serde_json::to_writer_pretty(&mut *file, manifest).map_err(io::Error::from)?;
+            file.write_all(b"\n")
+        })
+        .and_then(|()| File::open(&self.path)?.sync_all())
+        .map_err(|e| unwritable("write", &path, &e))
+    }
+}
+
+/// Whether a file in a target folder is one that a run of sluice leaves there.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let import = name.strip_prefix("import-").and_then(|rest| rest.strip_suffix(".json"));
+    name == MANIFEST
+        || name == REJECTS
+        || name.ends_with(PARTIAL)
+        || import.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Writes a file that appears whole or not at all.
+fn whole_file<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(PARTIAL);
+    let partial = PathBuf::from(partial);
+    let outcome = File::create(&partial).and_then(|mut file| {
+        let outcome = write(&mut file)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        Ok(outcome)
+    });
+    if outcome.is_err() {
+        // Best effort: the cause is the error to report.
+        let _ = fs::remove_file(&partial);
+    }
+    outcome
+}
+
+fn unwritable(what: &str, path: &Path, cause: &io::Error) -> Error {
+    let error = Error::new(Code::TargetWrite, format!("cannot {what} `{}`: {cause}", path.display()));
+    match cause.kind() {
+        io::ErrorKind::StorageFull => error.help("make room, or name a folder on another disk with `--to`"),
+        _ => error,
+    }
+}
+
+impl Sink for Directory {
+    fn check(&self) -> BoxFuture<'_, Result<()>> {
+        async { self.prepare() }.boxed()
+    }
+
+    fn at_once(&self) -> usize {
+        AT_ONCE
+    }
+
+    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
+        let folder = Arc::clone(&self.path);
+        let write = move || {
+            let name = format!("import-{:06}.json", import.number);
+            let path = folder.join(&name);
+            whole_file(&path, move |file| {
+                let digest = import.write_to(file)?;
+                // The bytes are with the kernel; what waits for the disk need not be held.
+                Ok(Receipt::of(&import, name, digest))
+            })
+            .map_err(|e| unwritable("write", &path, &e))
+        };
+        async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()
+    }
+}
