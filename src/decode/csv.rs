@@ -1,15 +1,175 @@
-//! stub
-use super::{Consumer, Decode, Extent, Mark, Nul};
-use crate::error::Fault;
+//! Decodes rows of cells: CSV and its kin. Every cell is text; what a quote means is settled in [`cells`].
 
-/// stub
-pub struct Csv;
-impl Csv {
-    /// stub
-    #[must_use]
-    pub fn new(text: Vec<u8>, columns: usize, delimiter: u8, nul: Nul) -> Self { todo!() }
+use std::ops::Range;
+
+use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
+use crate::error::{Code, Fault};
+use crate::read::cells::{self, Cells, Kind, Span};
+
+/// The decoder of one chunk of rows.
+#[derive(Debug)]
+pub struct Csv {
+    text: Vec<u8>,
+    /// All of the text is UTF-8; if not, every record is checked.
+    is_utf8: bool,
+    columns: usize,
+    nul: Nul,
+    cells: Cells,
+    records: u64,
 }
+
+impl Csv {
+    /// For whole records without a header, each of which is to have as many cells as there are columns.
+    #[must_use]
+    pub fn new(text: Vec<u8>, columns: usize, delimiter: u8, nul: Nul) -> Self {
+        let is_utf8 = simdutf8::basic::from_utf8(&text).is_ok();
+        Csv { text, is_utf8, columns, nul, cells: Cells::new(delimiter, columns), records: 0 }
+    }
+
+    /// What is wrong with a record, if anything is.
+    fn fault(&self, record: &cells::Record) -> Option<Fault> {
+        if let Some(open) = record.open {
+            let line = open.line - record.line + 1;
+            let reason = format!("the quote that opens a cell on line {line} of the record is never closed");
+            return Some(
+                Fault::new(Code::QuoteOpen, reason)
+                    .at(open.at - record.start)
+                    .help("close it, or double it and put the cell in quotes if it stands for itself"),
+            );
+        }
+        if !self.is_utf8
+            && let Err(error) = std::str::from_utf8(&self.text[record.start..record.end])
+        {
+            let at = error.valid_up_to();
+            let byte = self.text[record.start + at];
+            return Some(
+                Fault::new(Code::Encoding, format!("byte 0x{byte:02X} is not UTF-8 text"))
+                    .at(at)
+                    .help("name the encoding with `--encoding`, such as windows-1252"),
+            );
+        }
+        if record.cells != self.columns {
+            let cells = if record.cells == 1 { "cell" } else { "cells" };
+            let help = if record.cells > self.columns {
+                "put cells that contain the delimiter in quotes, or name the delimiter with `--delimiter`"
+            } else {
+                "add what is missing, or name the delimiter with `--delimiter`"
+            };
+            let reason = format!("{} {cells}, the header has {}", record.cells, self.columns);
+            return Some(Fault::new(Code::RowLength, reason).help(help));
+        }
+        None
+    }
+}
+
 impl Decode for Csv {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> { todo!() }
-    fn extent(&self) -> Extent { todo!() }
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+        while !consumer.is_full() {
+            let Some(record) = self.cells.next(&self.text) else { return Ok(false) };
+            let mark = Mark {
+                record: saturating(self.records),
+                line: saturating(record.line),
+                byte: saturating(record.start as u64),
+            };
+            self.records += 1;
+            let range = record.start..record.end;
+            if record.cells == self.columns
+                && record.open.is_none()
+                && (self.is_utf8 || std::str::from_utf8(&self.text[range.clone()]).is_ok())
+            {
+                let row = CsvRow { text: &self.text, spans: self.cells.spans(), range, plain: !record.escapes, nul: self.nul };
+                consumer.row(mark, &row);
+            } else if let Some(fault) = self.fault(&record) {
+                consumer.fault(mark, fault, &self.text[range]);
+            }
+        }
+        Ok(true)
+    }
+
+    fn extent(&self) -> Extent {
+        Extent { records: self.records, lines: self.cells.lines() }
+    }
+}
+
+/// A count within a chunk, which is far below 4 GiB.
+fn saturating(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// One row, in the text of its chunk.
+struct CsvRow<'a> {
+    text: &'a [u8],
+    spans: &'a [Span],
+    range: Range<usize>,
+    /// Bare cells have nothing that JSON escapes.
+    plain: bool,
+    nul: Nul,
+}
+
+impl Row for CsvRow<'_> {
+    #[inline]
+    fn cell(&self, column: usize, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
+        let Some(span) = self.spans.get(column) else {
+            return Err(Fault::new(Code::Internal, format!("column {column} was asked for and is none")));
+        };
+        if self.plain && span.kind == Kind::Bare {
+            bare(self.text, span, out);
+            return Ok(());
+        }
+        self.escaped(span, out, changes)
+    }
+
+    fn raw(&self) -> &[u8] {
+        &self.text[self.range.clone()]
+    }
+}
+
+impl CsvRow<'_> {
+    /// Appends a cell as JSON, with whatever there is in it.
+    fn escaped(&self, span: &Span, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
+        out.push(b'"');
+        if span.kind == Kind::Pieces {
+            for (at, piece) in span.pieces(self.text) {
+                self.piece(at, piece, out, changes)?;
+            }
+        } else {
+            self.piece(span.start, &self.text[span.start..span.end], out, changes)?;
+        }
+        out.push(b'"');
+        Ok(())
+    }
+
+    /// Appends text that starts at `at`; a fault is counted from the start of the record.
+    fn piece(&self, at: usize, text: &[u8], out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
+        write::escaped(out, text, self.nul, changes).map_err(|fault| {
+            let offset = at - self.range.start + fault.offset;
+            fault.at(offset)
+        })
+    }
+}
+
+/// Bytes of the longest cell that is written as one number: 16 and the two quotes around it.
+const SHORT: usize = 14;
+
+/// Appends a cell as JSON that has nothing to escape.
+#[inline]
+fn bare(text: &[u8], span: &Span, out: &mut Vec<u8>) {
+    let length = span.end - span.start;
+    if length <= SHORT
+        && let Some(bytes) = text.get(span.start..).and_then(<[u8]>::first_chunk::<16>)
+    {
+        // The quotes are put around it in a register, and what is too much is cut off after: for cells this short,
+        // a copy of exactly their length takes several times as long.
+        const QUOTE: u128 = b'"' as u128;
+        let mask = (1u128 << (8 * length)) - 1;
+        let cell = (u128::from_le_bytes(*bytes) & mask) << 8 | QUOTE | QUOTE << (8 * length + 8);
+        let end = out.len() + length + 2;
+        out.extend_from_slice(&cell.to_le_bytes());
+        out.truncate(end);
+        return;
+    }
+    out.reserve(length + 2);
+    out.push(b'"');
+    out.extend_from_slice(&text[span.start..span.end]);
+    out.push(b'"');
 }

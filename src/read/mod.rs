@@ -7,12 +7,14 @@
 //! jobs' work, so that the one thread all bytes pass through stays fast.
 
 pub mod batches;
+pub mod cells;
 pub mod cut_csv;
 pub mod cut_json;
 pub mod cut_lines;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+pub mod names;
 pub mod peek;
 pub mod row_groups;
 pub mod text;
