@@ -86,7 +86,10 @@ fn run_to_end(
         let budget = Budget::new(reader_plan.memory, &reader_stop);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
         let (reading, stop) = (&reader_plan.reading, &*reader_stop);
-        let outcome = Reader { reading, budget: &budget, stop, progress, submit: &submit }.run(&reader_plan.sources);
+        let check_columns = |columns: &[String]| reader_plan.normalizer.mapping.check_columns(columns);
+        let reader =
+            Reader { reading, budget: &budget, stop, progress, check_columns: &check_columns, submit: &submit };
+        let outcome = reader.run(&reader_plan.sources);
         jobs.end(outcome);
     })?;
     let outlet =

@@ -3,6 +3,7 @@
 //! A line of the file holds what is needed to import the record again once `raw` has been mended: the file is itself a
 //! source.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,11 @@ use serde::Serialize;
 
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{At, Place, Spot};
+use crate::normalize::tasks::RAW_BYTES;
 use crate::read::Shape;
+
+/// Bytes shown of a record that is too long to be kept.
+const HEAD_BYTES: usize = 1 << 10;
 
 /// A record that became no task.
 #[derive(Clone, Debug)]
@@ -52,7 +57,8 @@ impl Reject {
             At::Text { byte, .. } => (Some(byte + self.fault.offset as u64), None),
             At::Row { group, row } => (None, Some((group, row))),
         };
-        let raw = std::str::from_utf8(&self.raw).ok().filter(|raw| !raw.is_empty());
+        let whole = self.raw.len() < RAW_BYTES;
+        let raw = std::str::from_utf8(&self.raw).ok().filter(|raw| whole && !raw.is_empty());
         let line = Line {
             sluice_reject: 1,
             source,
@@ -67,7 +73,8 @@ impl Reject {
             help: self.fault.help.as_deref(),
             shape: RejectShape::of(&self.shape),
             raw,
-            raw_hex: (raw.is_none() && !self.raw.is_empty()).then(|| hex(&self.raw)),
+            raw_hex: (raw.is_none() && whole && !self.raw.is_empty()).then(|| hex(&self.raw)),
+            raw_head: (!whole).then(|| String::from_utf8_lossy(&self.raw[..HEAD_BYTES])),
         };
         serde_json::to_string(&line).unwrap_or_default()
     }
@@ -162,8 +169,12 @@ struct Line<'a> {
     shape: RejectShape<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<&'a str>,
+    /// A record that is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_hex: Option<String>,
+    /// The start of a record that is too long to be kept; it cannot be imported again from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_head: Option<Cow<'a, str>>,
 }
 
 /// How `raw` is to be read again.

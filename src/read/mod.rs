@@ -178,6 +178,8 @@ pub struct Reader<'a> {
     pub stop: &'a Stop,
     /// What it tells while it works.
     pub progress: Arc<Progress>,
+    /// Refuses the columns of a table that do not fit the options.
+    pub check_columns: &'a dyn Fn(&[String]) -> Result<()>,
     /// Where chunks go; it waits for a place.
     pub submit: &'a dyn Fn(Chunk) -> Result<(), Ended>,
 }

@@ -46,6 +46,11 @@ impl Reader<'_> {
         let head = bytes.peek(HEAD_BYTES).map_err(|e| read_error(&e))?;
         let complete = head.len() < HEAD_BYTES;
         let format = known.unwrap_or_else(|| text_format(head, complete, &source.name));
+        let nameless = known.is_none() && Format::of_name(&source.name).is_none();
+        let format = match format {
+            Format::Txt if nameless && dialect::sniff(head, complete).is_some_and(|s| s.is_table()) => Format::Csv,
+            format => format,
+        };
         let start = |bytes, shape, cut, skipped: &[u8]| Opened {
             byte: skipped.len() as u64,
             lines: memchr_iter(b'\n', skipped).count() as u64,
@@ -54,7 +59,7 @@ impl Reader<'_> {
             cut,
         };
         match format {
-            Format::Csv | Format::Tsv => todo!(),
+            Format::Csv | Format::Tsv => self.open_table(bytes, format),
             Format::Txt => Ok(start(bytes, Shape::Lines, Box::new(CutLines::default()), &[])),
             Format::Rejects => Ok(start(bytes, Shape::Rejects, Box::new(CutLines::default()), &[])),
             Format::Json | Format::Jsonl => {
@@ -72,6 +77,35 @@ impl Reader<'_> {
             Format::Parquet | Format::Arrow => {
                 Err(Error::new(Code::Format, format!("the source is text, not {format}")).help("drop `--format`"))
             }
+        }
+    }
+
+    /// Learns the dialect and the columns of a table.
+    fn open_table(&self, mut bytes: Peek, format: Format) -> Result<Opened> {
+        let Reader { reading, .. } = self;
+        let mut head_bytes = HEAD_BYTES;
+        loop {
+            let head = bytes.peek(head_bytes).map_err(|e| read_error(&e))?;
+            let complete = head.len() < head_bytes;
+            let fallback = if format == Format::Tsv { b'\t' } else { b',' };
+            let sniffed = || dialect::sniff(head, complete).map_or(fallback, |sniffed| sniffed.delimiter);
+            let delimiter = reading.delimiter.unwrap_or_else(sniffed);
+            if let Some(header) = dialect::header(head, complete, delimiter, reading.header)? {
+                (self.check_columns)(&header.names)?;
+                bytes.skip(header.bytes);
+                return Ok(Opened {
+                    byte: header.bytes as u64,
+                    lines: header.lines,
+                    bytes,
+                    shape: Arc::new(Shape::Table { columns: header.names, delimiter }),
+                    cut: Box::new(CutCsv::new(delimiter)),
+                });
+            }
+            if head_bytes >= reading.record_bytes {
+                return Err(Error::new(Code::RecordTooLarge, format!("the header has more than {head_bytes} bytes"))
+                    .help("check `--delimiter` and the quotes of the first line, or raise `--memory`"));
+            }
+            head_bytes *= 2;
         }
     }
 }

@@ -150,11 +150,22 @@ pub fn text_format(head: &[u8], complete: bool, name: &str) -> Format {
         return Format::Rejects;
     }
     Format::of_name(name).filter(|format| !matches!(format, Format::Parquet | Format::Arrow)).unwrap_or_else(|| {
-        match head.iter().find(|b| !b.is_ascii_whitespace()) {
-            Some(b'{' | b'[') if first_value(head, complete) != FirstValue::Broken => Format::Json,
-            _ => Format::Txt,
-        }
+        let json = opens_like_json(head) || first_value(head, complete) != FirstValue::Broken && has_bracket(head);
+        if json { Format::Json } else { Format::Txt }
     })
+}
+
+fn has_bracket(head: &[u8]) -> bool {
+    matches!(head.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// Whether text starts as only JSON does: a brace or bracket, and what may follow it there but hardly elsewhere.
+fn opens_like_json(head: &[u8]) -> bool {
+    match head.trim_ascii_start() {
+        [b'{', rest @ ..] => matches!(rest.trim_ascii_start(), [b'"' | b'}', ..]),
+        [b'[', rest @ ..] => matches!(rest.trim_ascii_start(), [b'{' | b'[' | b'"' | b']', ..]),
+        _ => false,
+    }
 }
 
 /// How the lines of a rejects file start.
