@@ -15,6 +15,7 @@ pub mod deliver;
 pub mod sink;
 
 pub mod budget;
+pub mod buffer;
 pub mod stop;
 pub mod place;
 pub mod rejects;

@@ -18,9 +18,11 @@ use std::thread::{self, JoinHandle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
+use crate::batch::body::Store;
 use crate::batch::import::Import;
 use crate::batch::{Batcher, Outlet};
 use crate::budget::Budget;
+use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Changes;
 use crate::deliver::{self, Receipt, Sink};
 use crate::error::{Code, Error, Result};
@@ -84,17 +86,19 @@ fn run_to_end(
     let (reader_plan, reader_stop, progress) = (Arc::clone(plan), Arc::clone(&stop), Arc::clone(&watch.progress));
     let reader = start("reader", move || {
         let budget = Budget::new(reader_plan.memory, &reader_stop);
+        let buffers = Buffers::new(SPARE_BUFFERS);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
         let (reading, stop) = (&reader_plan.reading, &*reader_stop);
         let check_columns = |columns: &[String]| reader_plan.normalizer.mapping.check_columns(columns);
         let reader =
-            Reader { reading, budget: &budget, stop, progress, check_columns: &check_columns, submit: &submit };
+            Reader { reading, buffers: &buffers, budget: &budget, stop, progress, check_columns: &check_columns, submit: &submit };
         let outcome = reader.run(&reader_plan.sources);
         jobs.end(outcome);
     })?;
     let outlet =
         Downstream { plan: Arc::clone(plan), watch: Arc::clone(watch), rejects: Arc::clone(rejects), imports };
-    let batcher = start("batcher", move || batch(answers, outlet))?;
+    let store = sink.store();
+    let batcher = start("batcher", move || batch(answers, store, outlet))?;
 
     let delivered = runtime.block_on(async {
         let tripped = Arc::new(Notify::new());
@@ -137,8 +141,8 @@ fn join<T>(thread: JoinHandle<T>) -> Result<T> {
 }
 
 /// The batcher thread: answers in, imports and rejects out.
-fn batch(answers: Answers<TaskStream>, mut outlet: Downstream) -> Result<()> {
-    let mut batcher = Batcher::new(outlet.plan.limits);
+fn batch(answers: Answers<TaskStream>, store: Store, mut outlet: Downstream) -> Result<()> {
+    let mut batcher = Batcher::new(outlet.plan.limits, store);
     for answer in answers {
         let outcome = match answer {
             Ok(tasks) => batcher.push(tasks, &mut outlet),

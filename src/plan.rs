@@ -108,7 +108,7 @@ impl Plan {
         let decisive = Decisive {
             sources: self.sources.iter().map(|source| (&*source.name, source.bytes)).collect(),
             reading: format!("{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}", encoding.map(|e| e.name())),
-            normalizer: format!("{:?}", self.normalizer),
+            normalizer: format!("{:?} {:?}", self.normalizer.mapping, self.normalizer.nul),
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
         };

@@ -1,65 +1,51 @@
 //! One import: its limits are kept by construction, since [`Filling`] alone can make one.
 
-use std::io::{self, Write};
-
-use bytes::Bytes;
 use serde::Serialize;
 
-use super::limits::{Framing, Limits};
+use super::body::{Body, Store};
+use super::limits::Limits;
+use crate::error::{Code, Error, Result};
 use crate::normalize::tasks::Tasks;
 use crate::place::Place;
 
 /// Tasks that are sent, or written, as one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Import {
+    /// What is known of it.
+    pub about: About,
+    /// Its bytes.
+    pub body: Body,
+}
+
+/// What is known of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct About {
     /// Its number in the run, from 1.
     pub number: u64,
     /// How many tasks it holds.
     pub tasks: usize,
     /// Its exact size in bytes.
     pub bytes: usize,
+    /// The digest of its bytes.
+    pub blake3: Digest,
     /// Where its first task's record starts.
     pub first: Place,
     /// Where its last task's record starts.
     pub last: Place,
-    framing: Framing,
-    pieces: Vec<Bytes>,
 }
 
-/// The BLAKE3 digest of an import's bytes, in hexadecimal.
+/// A BLAKE3 digest in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Digest(pub String);
 
-impl Import {
-    /// Its bytes, in order, in parts that need no copy.
-    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let separator: &[u8] = if self.framing.separator == b'\n' { b"\n" } else { b"," };
-        let joined = self.pieces.iter().enumerate().flat_map(move |(i, piece)| {
-            let before: &[u8] = if i == 0 { self.framing.open } else { separator };
-            [before, piece.as_ref()]
-        });
-        joined.chain([self.framing.close]).filter(|part| !part.is_empty())
-    }
-
-    /// Writes its bytes, and gives their digest.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write_to(&self, out: &mut impl Write) -> io::Result<Digest> {
-        let mut hasher = blake3::Hasher::new();
-        for part in self.parts() {
-            hasher.update(part);
-            out.write_all(part)?;
-        }
-        Ok(Digest(hasher.finalize().to_hex().to_string()))
-    }
-}
-
 /// An import in the making.
 pub struct Filling {
     limits: Limits,
-    pieces: Vec<Bytes>,
+    store: Store,
+    number: u64,
+    body: Option<Body>,
+    hasher: blake3::Hasher,
     tasks: usize,
     bytes: usize,
     span: Option<(Place, Place)>,
@@ -86,13 +72,16 @@ pub enum Push {
 impl Filling {
     /// An empty one.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(number: u64, limits: Limits, store: Store) -> Self {
         let bytes = limits.framing.open.len() + limits.framing.close.len();
-        Filling { limits, pieces: Vec::new(), tasks: 0, bytes, span: None }
+        Filling { limits, store, number, body: None, hasher: blake3::Hasher::new(), tasks: 0, bytes, span: None }
     }
 
-    /// Adds as many of the tasks from number `next` on as fit. `bytes` is their buffer.
-    pub fn push(&mut self, bytes: &Bytes, tasks: &Tasks, next: usize, place: impl Fn(usize) -> Place) -> Push {
+    /// Adds as many of the tasks from number `next` on as fit; `place` says where a task's record starts.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    pub fn push(&mut self, tasks: &Tasks, next: usize, place: impl Fn(usize) -> Place) -> Result<Push> {
         let start = tasks.task_start(next);
         let separator = usize::from(self.tasks > 0);
         let room = self.limits.bytes.get().saturating_sub(self.bytes + separator);
@@ -100,23 +89,51 @@ impl Filling {
         let candidates = &tasks.marks[next..tasks.marks.len().min(next + places)];
         let fit = candidates.partition_point(|mark| mark.end - start <= room);
         let Some(last) = candidates[..fit].last() else {
-            let size = tasks.marks[next].end - start;
-            let alone = size > self.limits.task_bytes();
-            return if alone { Push::TooLarge { bytes: size } } else { Push::Full };
+            let bytes = tasks.marks[next].end - start;
+            let alone = bytes > self.limits.task_bytes();
+            return Ok(if alone { Push::TooLarge { bytes } } else { Push::Full });
         };
-        self.pieces.push(bytes.slice(start..last.end));
+        if separator == 0 {
+            self.body = Some(self.store.start(self.number).map_err(|e| unkept(&e))?);
+            self.append(self.limits.framing.open)?;
+        } else {
+            self.append(&[self.limits.framing.separator])?;
+        }
+        self.append(&tasks.bytes[start..last.end])?;
         self.bytes += separator + last.end - start;
         self.tasks += fit;
         let end = place(next + fit - 1);
         self.span = Some((self.span.map_or_else(|| place(next), |(first, _)| first), end));
-        Push::Added { tasks: fit }
+        Ok(Push::Added { tasks: fit })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        match &mut self.body {
+            Some(body) => body.push(bytes).map_err(|e| unkept(&e)),
+            None => Ok(()),
+        }
     }
 
     /// The import, unless it would be empty.
-    #[must_use]
-    pub fn close(self, number: u64) -> Option<Import> {
-        let (first, last) = self.span?;
-        let Filling { limits, pieces, tasks, bytes, .. } = self;
-        Some(Import { number, tasks, bytes, first, last, framing: limits.framing, pieces })
+    ///
+    /// # Errors
+    /// When its end cannot be kept.
+    pub fn close(mut self) -> Result<Option<Import>> {
+        self.append(self.limits.framing.close)?;
+        let Filling { number, tasks, bytes, .. } = self;
+        let blake3 = Digest(self.hasher.finalize().to_hex().to_string());
+        Ok(self.body.zip(self.span).map(|(body, (first, last))| Import {
+            about: About { number, tasks, bytes, blake3, first, last },
+            body,
+        }))
+    }
+}
+
+fn unkept(cause: &std::io::Error) -> Error {
+    let error = Error::new(Code::TargetWrite, format!("cannot write an import: {cause}"));
+    match cause.kind() {
+        std::io::ErrorKind::StorageFull => error.help("make room, or name a folder on another disk with `--to`"),
+        _ => error,
     }
 }

@@ -6,16 +6,17 @@
 //! The one place where order is: records, lines and rows are counted here, chunk by chunk, so that every task and
 //! reject has its place in the source.
 
+pub mod body;
 pub mod import;
 pub mod limits;
 pub mod tracker;
 
-use bytes::Bytes;
-
+use self::body::Store;
 use self::import::{Filling, Import, Push};
 use self::limits::Limits;
 use self::tracker::Tracker;
 use crate::decode::Changes;
+use crate::error::{Code, Error, Fault};
 use crate::normalize::tasks::Tasks;
 use crate::place::Place;
 use crate::rejects::Reject;
@@ -23,7 +24,7 @@ use crate::rejects::Reject;
 /// What the batcher hands on.
 pub trait Outlet {
     /// Why it would take no more.
-    type Refused;
+    type Refused: From<Error>;
 
     /// Takes an import.
     ///
@@ -50,16 +51,18 @@ pub trait Outlet {
 /// Packs tasks into imports.
 pub struct Batcher {
     limits: Limits,
+    store: Store,
     tracker: Tracker,
     filling: Filling,
     number: u64,
 }
 
 impl Batcher {
-    /// The first import has the number 1.
+    /// The first import has the number 1; bodies are kept in `store`.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Batcher { limits, tracker: Tracker::default(), filling: Filling::new(limits), number: 1 }
+    pub fn new(limits: Limits, store: Store) -> Self {
+        let filling = Filling::new(1, limits, store.clone());
+        Batcher { limits, store, tracker: Tracker::default(), filling, number: 1 }
     }
 
     /// Adds one answer's tasks; every import that this fills is handed on before the next task is looked at.
@@ -68,20 +71,17 @@ impl Batcher {
     /// Those of the outlet.
     pub fn push<O: Outlet>(&mut self, mut tasks: Tasks, outlet: &mut O) -> Result<(), O::Refused> {
         self.tracker.enter(tasks.source, tasks.start);
-        let bytes = Bytes::from(std::mem::take(&mut tasks.bytes));
         let mut next = 0;
         while next < tasks.marks.len() {
             let place = |i: usize| self.tracker.place(tasks.marks[i].mark);
-            match self.filling.push(&bytes, &tasks, next, place) {
+            match self.filling.push(&tasks, next, place)? {
                 Push::Added { tasks } => next += tasks,
                 Push::Full => self.close(outlet)?,
                 Push::TooLarge { bytes } => {
                     // The normalizer rejects such a task while it still has the record.
                     let limit = self.limits.bytes;
-                    let fault = crate::error::Fault::new(
-                        crate::error::Code::TaskTooLarge,
-                        format!("the task has {bytes} bytes, an import holds {limit}"),
-                    );
+                    let reason = format!("the task has {bytes} bytes, an import holds {limit}");
+                    let fault = Fault::new(Code::TaskTooLarge, reason);
                     let mark = tasks.marks[next].mark;
                     outlet.reject(Reject::new(self.tracker.place(mark), fault, Vec::new(), &tasks.shape))?;
                     next += 1;
@@ -114,8 +114,8 @@ impl Batcher {
     }
 
     fn close<O: Outlet>(&mut self, outlet: &mut O) -> Result<(), O::Refused> {
-        let full = std::mem::replace(&mut self.filling, Filling::new(self.limits));
-        if let Some(import) = full.close(self.number) {
+        let next = Filling::new(self.number + 1, self.limits, self.store.clone());
+        if let Some(import) = std::mem::replace(&mut self.filling, next).close()? {
             self.number += 1;
             outlet.import(import)?;
         }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::args::{ImportArguments, NulArgument};
 use crate::batch::limits::{ARRAY, Framing, LINES, Limits};
+use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
@@ -142,6 +143,7 @@ fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
             },
             task_bytes: bounds.task_bytes(),
             separator: bounds.framing.separator,
+            buffers: Buffers::new(SPARE_BUFFERS),
         }),
         limits: bounds,
         threads: limits.threads.map_or_else(processors, usize::from),

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
+use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 use crate::read::cells::{self, Cells, Kind, Span};
 
 /// The decoder of one chunk of rows.
 #[derive(Debug)]
 pub struct Csv {
-    text: Vec<u8>,
+    text: Buffer,
     /// All of the text is UTF-8; if not, every record is checked.
     is_utf8: bool,
     columns: usize,
@@ -21,7 +22,7 @@ pub struct Csv {
 impl Csv {
     /// For whole records without a header, each of which is to have as many cells as there are columns.
     #[must_use]
-    pub fn new(text: Vec<u8>, columns: usize, delimiter: u8, nul: Nul) -> Self {
+    pub fn new(text: Buffer, columns: usize, delimiter: u8, nul: Nul) -> Self {
         let is_utf8 = simdutf8::basic::from_utf8(&text).is_ok();
         Csv { text, is_utf8, columns, nul, cells: Cells::new(delimiter, columns), records: 0 }
     }

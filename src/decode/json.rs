@@ -3,12 +3,13 @@
 use super::scan::{Scanner, Value, skip_space};
 use super::utf8::{LineCount, Utf8};
 use super::{Changes, Consumer, Decode, Extent, Mark, Nul};
+use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 use crate::read::Framing;
 
 /// The decoder of a chunk of JSON text.
 pub struct Json {
-    text: Vec<u8>,
+    text: Buffer,
     framing: Framing,
     scanner: Scanner,
     at: usize,
@@ -21,7 +22,7 @@ pub struct Json {
 impl Json {
     /// `first`: no record of the source comes before the text.
     #[must_use]
-    pub fn new(text: Vec<u8>, framing: Framing, first: bool, nul: Nul) -> Self {
+    pub fn new(text: Buffer, framing: Framing, first: bool, nul: Nul) -> Self {
         let comma = !first && framing == Framing::Elements;
         Json { text, framing, scanner: Scanner::new(nul), at: 0, comma, records: 0, lines: LineCount::default() }
     }

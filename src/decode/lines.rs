@@ -2,11 +2,12 @@
 
 use super::utf8::Utf8;
 use super::{Consumer, Decode, Extent, Mark};
+use crate::buffer::Buffer;
 use crate::error::Fault;
 
 /// The decoder of a chunk of lines.
 pub struct Lines {
-    text: Vec<u8>,
+    text: Buffer,
     at: usize,
     lines: u32,
     records: u32,
@@ -15,7 +16,7 @@ pub struct Lines {
 impl Lines {
     /// The text ends after a line end, or with the source.
     #[must_use]
-    pub fn new(text: Vec<u8>) -> Self {
+    pub fn new(text: Buffer) -> Self {
         Lines { text, at: 0, lines: 0, records: 0 }
     }
 }

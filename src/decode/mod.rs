@@ -13,6 +13,7 @@ pub mod scan;
 pub mod utf8;
 pub mod write;
 
+use crate::buffer::Buffer;
 use crate::error::Fault;
 use crate::read::{Body, Chunk, Shape, Start};
 
@@ -121,7 +122,7 @@ impl Decoder {
     #[must_use]
     pub fn new(chunk: &mut Chunk, nul: Nul) -> Decoder {
         let first = matches!(chunk.start, Start::Text { first: true, .. });
-        let body = std::mem::replace(&mut chunk.body, Body::Text(Vec::new()));
+        let body = std::mem::replace(&mut chunk.body, Body::Text(Buffer::default()));
         match (body, &*chunk.shape) {
             (Body::Oversize { lines, fault, .. }, _) => Decoder::Oversize(Oversize { fault, lines }),
             (Body::Batch(batch), _) => Decoder::Columns(columns::Columns::new(&batch, nul)),

@@ -10,11 +10,12 @@ use super::json::one_value;
 use super::scan::{Kind, Scanner, Value, skip_space};
 use super::utf8::Utf8;
 use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
+use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 
 /// The decoder of a chunk of rejects.
 pub struct Rejects {
-    text: Vec<u8>,
+    text: Buffer,
     nul: Nul,
     scanner: Scanner,
     buffers: Buffers,
@@ -28,7 +29,7 @@ pub struct Rejects {
 impl Rejects {
     /// The text ends after a line end, or with the source.
     #[must_use]
-    pub fn new(text: Vec<u8>, nul: Nul) -> Self {
+    pub fn new(text: Buffer, nul: Nul) -> Self {
         let (scanner, buffers) = (Scanner::new(nul), Buffers::default());
         Rejects { text, nul, scanner, buffers, line: Vec::new(), at: 0, records: 0, lines: 0 }
     }
@@ -58,7 +59,7 @@ impl Rejects {
                 let names: Vec<&str> = names.filter_map(|name| name.as_str()).collect();
                 let delimiter = line.get_str("delimiter").and_then(|d| d.bytes().next()).unwrap_or(b',');
                 let mut row = OneRow { names: &names, nul: self.nul, outcome: None };
-                let mut csv = Csv::new(raw.as_bytes().to_vec(), names.len(), delimiter, self.nul);
+                let mut csv = Csv::new(raw.as_bytes().to_vec().into(), names.len(), delimiter, self.nul);
                 let _ = csv.decode(&mut row);
                 let object = row.outcome.unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
                 let text = String::from_utf8(object).map_err(|_| Fault::new(Code::Encoding, "the record is not UTF-8"))?;

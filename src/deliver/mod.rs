@@ -10,14 +10,17 @@ use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
 
-use crate::batch::import::{Digest, Import};
+use crate::batch::body::Store;
+use crate::batch::import::{About, Import};
 use crate::error::Result;
-use crate::place::Place;
 
 /// A place imports go to. It knows nothing of order, pace or retries.
 pub trait Sink: Send + Sync {
     /// Whether imports can go there at all; asked once, before the first byte is read.
     fn check(&self) -> BoxFuture<'_, Result<()>>;
+
+    /// How the bodies of imports are to be kept until they are delivered.
+    fn store(&self) -> Store;
 
     /// How many deliveries may be on their way at once.
     fn at_once(&self) -> usize;
@@ -29,20 +32,11 @@ pub trait Sink: Send + Sync {
 /// What was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// The import's number in the run, from 1.
-    pub number: u64,
     /// What it is called at the target.
     pub name: String,
-    /// How many tasks it holds.
-    pub tasks: usize,
-    /// Its size in bytes.
-    pub bytes: usize,
-    /// The BLAKE3 digest of its bytes.
-    pub blake3: Digest,
-    /// Where its first task's record starts.
-    pub first: Place,
-    /// Where its last task's record starts.
-    pub last: Place,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub import: About,
 }
 
 /// Delivers imports until there are no more or `stopped` comes; `each` hears of every one that is delivered.
@@ -62,13 +56,4 @@ pub async fn run(
         each(&receipt?);
     }
     Ok(())
-}
-
-impl Receipt {
-    /// The receipt of an import that is called `name` where it went.
-    #[must_use]
-    pub fn of(import: &Import, name: String, blake3: Digest) -> Self {
-        let Import { number, tasks, bytes, first, last, .. } = *import;
-        Receipt { number, name, tasks, bytes, blake3, first, last }
-    }
 }

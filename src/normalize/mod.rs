@@ -15,6 +15,7 @@ use self::layout::Layout;
 use self::mapping::Mapping;
 use self::tasks::{Rejected, TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
+use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{Kind, Value};
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
 use crate::error::{Code, Fault};
@@ -32,6 +33,8 @@ pub struct Normalizer {
     pub task_bytes: usize,
     /// The byte between tasks: a comma in a JSON array, a line feed in JSON Lines.
     pub separator: u8,
+    /// Where buffers for tasks come from.
+    pub buffers: Buffers,
 }
 
 /// Starts the work on one chunk: the answers are made as they are asked for, about [`ANSWER_BYTES`] each.
@@ -51,7 +54,6 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
         start: chunk.start,
         shape: chunk.shape,
         held: Arc::new(chunk.held),
-        expected: ANSWER_BYTES,
     }
 }
 
@@ -65,7 +67,6 @@ pub struct TaskStream {
     start: Start,
     shape: Arc<Shape>,
     held: Arc<Held>,
-    expected: usize,
 }
 
 impl Iterator for TaskStream {
@@ -73,7 +74,8 @@ impl Iterator for TaskStream {
 
     fn next(&mut self) -> Option<Tasks> {
         let mut decoder = self.decoder.take()?;
-        let tasks = Tasks::new(self.source, self.start, Arc::clone(&self.shape), Arc::clone(&self.held), self.expected);
+        let buffer = self.normalizer.buffers.take(ANSWER_BYTES + ANSWER_BYTES / 4);
+        let tasks = Tasks::new(self.source, self.start, Arc::clone(&self.shape), Arc::clone(&self.held), buffer);
         let mut writer = Writer { normalizer: &self.normalizer, layout: &self.layout, tasks };
         let outcome = decoder.decode(&mut writer);
         let mut tasks = writer.tasks;
@@ -200,7 +202,7 @@ impl Consumer for Writer<'_> {
 
 /// The text of a chunk, for tests and benches that need no file.
 #[must_use]
-pub fn text_chunk(text: Vec<u8>, shape: Shape, held: Held) -> Chunk {
+pub fn text_chunk(text: Buffer, shape: Shape, held: Held) -> Chunk {
     let start = Start::Text { byte: 0, lines_before: 0, first: true };
     Chunk { source: SourceId(0), start, shape: Arc::new(shape), body: Body::Text(text), held }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::budget::Held;
+use crate::buffer::Buffer;
 use crate::decode::{Changes, Extent, Mark};
 use crate::error::Fault;
 use crate::place::SourceId;
@@ -20,7 +21,7 @@ pub struct Tasks {
     /// What their records look like.
     pub shape: Arc<Shape>,
     /// Tasks with a separator after each.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Where each task ends, and where its record stands.
     pub marks: Vec<TaskMark>,
     /// Records that became no task, in order.
@@ -56,14 +57,14 @@ pub struct Rejected {
 }
 
 impl Tasks {
-    /// No tasks yet; room for about `expected` bytes.
+    /// No tasks yet, in this buffer.
     #[must_use]
-    pub fn new(source: SourceId, start: Start, shape: Arc<Shape>, held: Arc<Held>, expected: usize) -> Self {
+    pub fn new(source: SourceId, start: Start, shape: Arc<Shape>, held: Arc<Held>, bytes: Buffer) -> Self {
         Tasks {
             source,
             start,
             shape,
-            bytes: Vec::with_capacity(expected),
+            bytes,
             marks: Vec::new(),
             rejected: Vec::new(),
             changes: Changes::default(),

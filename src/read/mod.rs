@@ -26,6 +26,7 @@ use arrow_array::RecordBatch;
 
 use self::peek::Peek;
 use crate::budget::{Budget, Held};
+use crate::buffer::{Buffer, Buffers};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::source::sniff::Framing;
@@ -71,7 +72,7 @@ pub enum Start {
 /// The records of a chunk.
 pub enum Body {
     /// Text; owned, so that a job may do with it what it likes.
-    Text(Vec<u8>),
+    Text(Buffer),
     /// One Arrow record batch.
     Batch(RecordBatch),
     /// One Parquet row group, to be read by the job.
@@ -172,6 +173,8 @@ pub struct Progress {
 pub struct Reader<'a> {
     /// How sources are to be read.
     pub reading: &'a Reading,
+    /// Where buffers for text come from.
+    pub buffers: &'a Buffers,
     /// Bytes that may be in flight.
     pub budget: &'a Arc<Budget>,
     /// The word to end early.

@@ -11,6 +11,7 @@ use super::peek::Peek;
 use super::{Body, Chunk, Cut, Cutting, Ended, Framing, Halt, Reader, Shape, Start, Which, dialect, encoding, read_error};
 use crate::error::{Code, Error, Fault, Result};
 use crate::budget::{self, Held};
+use crate::buffer::Buffer;
 use crate::source::sniff::{Format, json_framing, text_format};
 use crate::source::Source;
 
@@ -38,7 +39,7 @@ impl Reader<'_> {
     pub(super) fn text(&self, source: &Source, bytes: Peek, known: Option<Format>) -> Result<(), Halt> {
         let bytes = encoding::decode(bytes, self.reading.encoding)?;
         let opened = self.open_text(source, bytes, known)?;
-        Cutter { reader: self, source, opened, buf: Vec::new(), first: true, want: FIRST_CHUNK }.run()
+        Cutter { reader: self, source, opened, buf: Buffer::default(), first: true, want: FIRST_CHUNK }.run()
     }
 
     /// Learns the shape of a text source from its head.
@@ -116,7 +117,7 @@ struct Cutter<'a> {
     source: &'a Source,
     opened: Opened,
     /// Bytes read and not yet handed on; they start where the last record ended.
-    buf: Vec<u8>,
+    buf: Buffer,
     /// Whether no chunk has been handed on.
     first: bool,
     /// The size of the next chunk.
@@ -169,10 +170,10 @@ impl Cutter<'_> {
 
     /// Hands on the bytes before the cut and keeps those after it.
     fn submit(&mut self, cutting: Cutting, held: Held) -> Result<(), Ended> {
-        let rest = self.buf.split_off(cutting.end);
-        let mut text = std::mem::replace(&mut self.buf, rest);
-        self.buf.drain(..cutting.skip);
-        text.shrink_to(text.len());
+        let mut next = self.reader.buffers.take(self.reader.reading.chunk_bytes * 2);
+        next.extend_from_slice(&self.buf[cutting.end + cutting.skip..]);
+        let mut text = std::mem::replace(&mut self.buf, next);
+        text.truncate(cutting.end);
         let start = self.start(cutting.end + cutting.skip);
         let shape = Arc::clone(&self.opened.shape);
         (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Text(text), held })

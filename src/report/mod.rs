@@ -71,8 +71,8 @@ impl Counters {
 
     /// Counts a delivery.
     pub fn delivered(&self, receipt: &Receipt) {
-        self.tasks.fetch_add(receipt.tasks as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(receipt.bytes as u64, Ordering::Relaxed);
+        self.tasks.fetch_add(receipt.import.tasks as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(receipt.import.bytes as u64, Ordering::Relaxed);
         self.imports.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,10 +1,10 @@
 //! A folder: each import a file, a manifest last.
 //!
-//! A file appears whole or not at all: it is written under a temporary name, synced, and renamed. The manifest lists
+//! A file appears whole or not at all: it fills under a temporary name, is synced, and renamed. The manifest lists
 //! only what is whole, so a folder whose manifest says `"complete": true` is all of a run.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
+use crate::batch::body::{Body, PARTIAL, PartialFile, Store};
 use crate::batch::import::Import;
 use crate::deliver::{Receipt, Sink};
 use crate::error::{Code, Error, Result};
@@ -22,11 +23,8 @@ pub const MANIFEST: &str = "manifest.json";
 /// The rejects' name.
 pub const REJECTS: &str = "rejects.jsonl";
 
-/// What a file is called until it is whole.
-const PARTIAL: &str = ".partial";
-
-/// Imports on their way at once: one is written while the one before it is synced.
-const AT_ONCE: usize = 2;
+/// Imports on their way at once: the disk may be slower than the rest for a while.
+const AT_ONCE: usize = 4;
 
 /// A folder that imports go to.
 #[derive(Debug)]
@@ -77,12 +75,14 @@ impl Directory {
     /// When it cannot be written.
     pub fn finish(&self, manifest: &impl Serialize) -> Result<()> {
         let path = self.path.join(MANIFEST);
-        whole_file(&path, |file| {
-            serde_json::to_writer_pretty(&mut *file, manifest).map_err(io::Error::from)?;
-            file.write_all(b"\n")
-        })
-        .and_then(|()| File::open(&self.path)?.sync_all())
-        .map_err(|e| unwritable("write", &path, &e))
+        let write = || {
+            let mut file = PartialFile::create(&path)?;
+            serde_json::to_writer_pretty(BufWriter::new(&mut file), manifest)?;
+            file.write_all(b"\n")?;
+            file.finish()?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|e| unwritable("write", &path, &e))
     }
 }
 
@@ -94,24 +94,6 @@ fn is_ours(path: &Path) -> bool {
         || name == REJECTS
         || name.ends_with(PARTIAL)
         || import.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Writes a file that appears whole or not at all.
-fn whole_file<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(PARTIAL);
-    let partial = PathBuf::from(partial);
-    let outcome = File::create(&partial).and_then(|mut file| {
-        let outcome = write(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)?;
-        Ok(outcome)
-    });
-    if outcome.is_err() {
-        // Best effort: the cause is the error to report.
-        let _ = fs::remove_file(&partial);
-    }
-    outcome
 }
 
 fn unwritable(what: &str, path: &Path, cause: &io::Error) -> Error {
@@ -131,18 +113,20 @@ impl Sink for Directory {
         AT_ONCE
     }
 
+    fn store(&self) -> Store {
+        Store::Folder(Arc::clone(&self.path))
+    }
+
     fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
-        let folder = Arc::clone(&self.path);
-        let write = move || {
-            let name = format!("import-{:06}.json", import.number);
-            let path = folder.join(&name);
-            whole_file(&path, move |file| {
-                let digest = import.write_to(file)?;
-                // The bytes are with the kernel; what waits for the disk need not be held.
-                Ok(Receipt::of(&import, name, digest))
-            })
-            .map_err(|e| unwritable("write", &path, &e))
+        let finish = move || {
+            let Body::File(file) = import.body else {
+                return Err(Error::new(Code::Internal, "a folder takes imports from files"));
+            };
+            let path = file.path().to_owned();
+            file.finish().map_err(|e| unwritable("write", &path, &e))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Ok(Receipt { name, import: import.about })
         };
-        async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()
+        async { super::join(tokio::task::spawn_blocking(finish).await) }.boxed()
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::batch::body::{Body, Store};
 use crate::batch::import::Import;
 use crate::deliver::{Receipt, Sink};
 use crate::error::{Code, Error, Result};
@@ -22,12 +23,19 @@ impl Sink for Stdout {
         1
     }
 
+    fn store(&self) -> Store {
+        Store::Memory
+    }
+
     fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
         let write = move || {
+            let Body::Memory(bytes) = import.body else {
+                return Err(Error::new(Code::Internal, "standard output takes imports from memory"));
+            };
             let mut out = std::io::stdout().lock();
-            let digest = import.write_to(&mut out).and_then(|digest| out.flush().map(|()| digest));
-            let digest = digest.map_err(|e| Error::new(Code::TargetWrite, format!("cannot write to standard output: {e}")))?;
-            Ok(Receipt::of(&import, "-".to_owned(), digest))
+            let written = out.write_all(&bytes).and_then(|()| out.flush());
+            written.map_err(|e| Error::new(Code::TargetWrite, format!("cannot write to standard output: {e}")))?;
+            Ok(Receipt { name: "-".to_owned(), import: import.about })
         };
         async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()
     }
