@@ -1,11 +1,47 @@
-//! sluice streams large files into Label Studio.
-#![deny(missing_docs)]
+//! sluice streams large files into Label Studio: every record becomes a task or a reject with its place and reason,
+//! tasks are packed into imports that are never over the server's limits, and memory stays bounded on any input.
+//!
+//! Data flows one way, through rooms in this order:
+//!
+//! ```text
+//!   source     which files, and what they are                        paths, first bytes
+//!     │
+//!     ▼
+//! ┌─ reader thread ────────────────────────────────────────────┐
+//! │ read       decompress → decode to UTF-8 → cut between records │  waits for memory (budget), then for a place
+//! └───┬────────────────────────────────────────────────────────┘
+//!     │  Chunk: 512 KiB of whole records, or a row group           2 × threads places, in order
+//!     ▼
+//! ┌─ pool of N workers ────────────────────────────────────────┐
+//! │ decode     bytes → records, checked                         │  never waits: a job that is 2 answers ahead
+//! │ normalize  records → encoded tasks, fused with decode       │  is parked, and woken when one is taken
+//! └───┬────────────────────────────────────────────────────────┘
+//!     │  Tasks: about 1 MiB, a mark for each task                  2 answers ahead per chunk
+//!     ▼
+//! ┌─ batcher thread ───────────────────────────────────────────┐
+//! │ batch      tasks → full imports; places counted; rejects    │  writes a body as it fills
+//! └───┬────────────────────────────────────────────────────────┘
+//!     │  Import: at most 250,000 tasks and 50,000,000 bytes        1 waiting: this is the backpressure
+//!     ▼
+//! ┌─ main thread, tokio ───────────────────────────────────────┐
+//! │ deliver    in order, until done or stopped                  │
+//! │ sink       a folder, standard output                        │  waits for the disk or the network
+//! └─────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `stop`, `place`, `rejects`,
+//! `report`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of
+//! chunks. A test holds the source to this.
 
+// What the user asks for, and what will run.
 pub mod cli;
 pub mod plan;
-pub mod pipeline;
-pub mod in_order;
 
+// The threads and channels.
+pub mod in_order;
+pub mod pipeline;
+
+// The rooms, in the order of the flow.
 pub mod source;
 pub mod read;
 pub mod decode;
@@ -14,10 +50,11 @@ pub mod batch;
 pub mod deliver;
 pub mod sink;
 
+// What every room may use.
 pub mod budget;
 pub mod buffer;
-pub mod stop;
+pub mod error;
 pub mod place;
 pub mod rejects;
 pub mod report;
-pub mod error;
+pub mod stop;

@@ -107,7 +107,7 @@ impl Plan {
         let Reading { format, delimiter, header, encoding, record_bytes, pick, .. } = &self.reading;
         let decisive = Decisive {
             sources: self.sources.iter().map(|source| (&*source.name, source.bytes)).collect(),
-            reading: format!("{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}", encoding.map(|e| e.name())),
+            reading: format!("{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}", encoding.map(encoding_rs::Encoding::name)),
             normalizer: format!("{:?} {:?}", self.normalizer.mapping, self.normalizer.nul),
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),

@@ -121,12 +121,11 @@ impl RejectsFile {
         let Some(path) = &self.path else { return Ok(()) };
         let mut line = reject.line(source);
         line.push('\n');
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let file = File::create(path).map_err(|e| unwritable(path, &e))?;
-                self.file.insert(BufWriter::new(file))
-            }
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            let file = File::create(path).map_err(|e| unwritable(path, &e))?;
+            self.file.insert(BufWriter::new(file))
         };
         file.write_all(line.as_bytes()).map_err(|e| unwritable(path, &e))
     }
@@ -146,6 +145,7 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the file")]
 struct Line<'a> {
     /// The version of this layout; the first key, by which the file is known.
     sluice_reject: u32,
@@ -199,5 +199,5 @@ impl<'a> RejectShape<'a> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|d| char::from_digit(d.into(), 16)).collect()
 }

@@ -9,7 +9,7 @@ use crate::error::Fault;
 pub struct Lines {
     text: Buffer,
     at: usize,
-    lines: u32,
+    line_ends: u32,
     records: u32,
 }
 
@@ -17,7 +17,7 @@ impl Lines {
     /// The text ends after a line end, or with the source.
     #[must_use]
     pub fn new(text: Buffer) -> Self {
-        Lines { text, at: 0, lines: 0, records: 0 }
+        Lines { text, at: 0, line_ends: 0, records: 0 }
     }
 }
 
@@ -30,10 +30,10 @@ impl Decode for Lines {
             }
             let from = self.at;
             let to = memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
-            let mark = Mark { record: self.records, line: self.lines, byte: from as u32 };
+            let mark = Mark { record: self.records, line: self.line_ends, byte: from as u32 };
             let ended = to < self.text.len();
             self.at = to + usize::from(ended);
-            self.lines += u32::from(ended);
+            self.line_ends += u32::from(ended);
             self.records += 1;
             let line = &self.text[from..to];
             let end = to - usize::from(ended && line.ends_with(b"\r"));
@@ -46,6 +46,6 @@ impl Decode for Lines {
     }
 
     fn extent(&self) -> Extent {
-        Extent { records: u64::from(self.records), lines: u64::from(self.lines) }
+        Extent { records: u64::from(self.records), lines: u64::from(self.line_ends) }
     }
 }

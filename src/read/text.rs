@@ -61,13 +61,13 @@ impl Reader<'_> {
         };
         match format {
             Format::Csv | Format::Tsv => self.open_table(bytes, format),
-            Format::Txt => Ok(start(bytes, Shape::Lines, Box::new(CutLines::default()), &[])),
-            Format::Rejects => Ok(start(bytes, Shape::Rejects, Box::new(CutLines::default()), &[])),
+            Format::Txt => Ok(start(bytes, Shape::Lines, Box::<CutLines>::default(), &[])),
+            Format::Rejects => Ok(start(bytes, Shape::Rejects, Box::<CutLines>::default(), &[])),
             Format::Json | Format::Jsonl => {
                 let forced = self.reading.format == Some(Format::Jsonl);
                 let framing = if forced { Framing::Lines } else { json_framing(head, complete, format) };
                 let cut: Box<dyn Cut> = match framing {
-                    Framing::Lines => Box::new(CutLines::default()),
+                    Framing::Lines => Box::<CutLines>::default(),
                     Framing::Elements | Framing::Values => Box::new(CutJson::new(framing)),
                 };
                 let bracket = head.iter().position(|b| *b == b'[').filter(|_| framing == Framing::Elements);
