@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
-use crate::read::cells::{self, Cells, Kind, Span};
+use crate::read::cells::{self, Cells, QUOTE};
 
 /// The decoder of one chunk of rows.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl Decode for Csv {
                 && record.open.is_none()
                 && (self.is_utf8 || std::str::from_utf8(&self.text[range.clone()]).is_ok())
             {
-                let row = CsvRow { text: &self.text, spans: self.cells.spans(), range, plain: !record.escapes, nul: self.nul };
+                let row =
+                    CsvRow { text: &self.text, ends: self.cells.ends(), range, plain: !record.escapes, nul: self.nul };
                 consumer.row(mark, &row);
             } else if let Some(fault) = self.fault(&record) {
                 consumer.fault(mark, fault, &self.text[range]);
@@ -100,9 +101,10 @@ fn saturating(count: u64) -> u32 {
 /// One row, in the text of its chunk.
 struct CsvRow<'a> {
     text: &'a [u8],
-    spans: &'a [Span],
+    /// Where its cells end.
+    ends: &'a [usize],
     range: Range<usize>,
-    /// Bare cells have nothing that JSON escapes.
+    /// Cells that are not quoted have nothing that JSON escapes.
     plain: bool,
     nul: Nul,
 }
@@ -110,14 +112,15 @@ struct CsvRow<'a> {
 impl Row for CsvRow<'_> {
     #[inline]
     fn cell(&self, column: usize, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
-        let Some(span) = self.spans.get(column) else {
+        let Some((start, end)) = cells::raw(self.range.start, self.ends, column) else {
             return Err(Fault::new(Code::Internal, format!("column {column} was asked for and is none")));
         };
-        if self.plain && span.kind == Kind::Bare {
-            bare(self.text, span, out);
+        // An empty cell is followed by what ended it, which is no quote.
+        if self.plain && self.text.get(start) != Some(&QUOTE) {
+            bare(self.text, start, end, out);
             return Ok(());
         }
-        self.escaped(span, out, changes)
+        self.escaped(start, &self.text[start..end], out, changes)
     }
 
     fn raw(&self) -> &[u8] {
@@ -126,26 +129,17 @@ impl Row for CsvRow<'_> {
 }
 
 impl CsvRow<'_> {
-    /// Appends a cell as JSON, with whatever there is in it.
-    fn escaped(&self, span: &Span, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
+    /// Appends a cell as JSON, with whatever there is in it; `start` is where it starts.
+    fn escaped(&self, start: usize, raw: &[u8], out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
         out.push(b'"');
-        if span.kind == Kind::Pieces {
-            for (at, piece) in span.pieces(self.text) {
-                self.piece(at, piece, out, changes)?;
-            }
-        } else {
-            self.piece(span.start, &self.text[span.start..span.end], out, changes)?;
+        for (at, piece) in cells::pieces(raw) {
+            write::escaped(out, piece, self.nul, changes).map_err(|fault| {
+                let offset = start - self.range.start + at + fault.offset;
+                fault.at(offset)
+            })?;
         }
         out.push(b'"');
         Ok(())
-    }
-
-    /// Appends text that starts at `at`; a fault is counted from the start of the record.
-    fn piece(&self, at: usize, text: &[u8], out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
-        write::escaped(out, text, self.nul, changes).map_err(|fault| {
-            let offset = at - self.range.start + fault.offset;
-            fault.at(offset)
-        })
     }
 }
 
@@ -154,23 +148,23 @@ const SHORT: usize = 14;
 
 /// Appends a cell as JSON that has nothing to escape.
 #[inline]
-fn bare(text: &[u8], span: &Span, out: &mut Vec<u8>) {
-    let length = span.end - span.start;
+fn bare(text: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
+    let length = end - start;
     if length <= SHORT
-        && let Some(bytes) = text.get(span.start..).and_then(<[u8]>::first_chunk::<16>)
+        && let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<16>)
     {
         // The quotes are put around it in a register, and what is too much is cut off after: for cells this short,
         // a copy of exactly their length takes several times as long.
-        const QUOTE: u128 = b'"' as u128;
+        const QUOTES: u128 = QUOTE as u128;
         let mask = (1u128 << (8 * length)) - 1;
-        let cell = (u128::from_le_bytes(*bytes) & mask) << 8 | QUOTE | QUOTE << (8 * length + 8);
-        let end = out.len() + length + 2;
+        let cell = (u128::from_le_bytes(*bytes) & mask) << 8 | QUOTES | QUOTES << (8 * length + 8);
+        let written = out.len() + length + 2;
         out.extend_from_slice(&cell.to_le_bytes());
-        out.truncate(end);
+        out.truncate(written);
         return;
     }
     out.reserve(length + 2);
     out.push(b'"');
-    out.extend_from_slice(&text[span.start..span.end]);
+    out.extend_from_slice(&text[start..end]);
     out.push(b'"');
 }

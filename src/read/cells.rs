@@ -22,15 +22,17 @@ pub fn opens(before: u8, delimiter: u8) -> bool {
 /// Bytes looked at together: one bit each in a `u64`.
 const BLOCK: usize = 64;
 
-/// Walks over the bytes of a text that may have a meaning: the delimiter, the quote, `\n` and `\r`.
+/// Walks over the bytes of a text that may have a meaning: delimiters, quotes, `\n` and `\r`.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
     delimiter: u8,
     /// Where the block in hand starts, and where the one after it does.
     base: usize,
     next: usize,
-    /// The marks of the block that are still to come.
-    bits: u64,
+    /// The delimiters of the block that are still to come.
+    delimiters: u64,
+    /// Its quotes and line ends that are still to come.
+    others: u64,
     /// Whether the block has bytes that JSON escapes, apart from marks.
     block_escapes: bool,
     /// The same for all blocks since this was last set.
@@ -41,115 +43,95 @@ impl Marks {
     /// The marks of a text from byte `from` on. Where delimiters are of no interest, [`QUOTE`] does for one.
     #[must_use]
     pub fn new(delimiter: u8, from: usize) -> Self {
-        Marks { delimiter, base: from, next: from, bits: 0, block_escapes: false, escapes: false }
+        Marks { delimiter, base: from, next: from, delimiters: 0, others: 0, block_escapes: false, escapes: false }
     }
 
-    /// The offset of the next mark in `text`, which is the same text at every call.
+    /// The offset of the next quote, `\n` or `\r` of `text`, which is the same text at every call.
     #[inline]
-    pub fn next(&mut self, text: &[u8]) -> Option<usize> {
-        while self.bits == 0 {
-            let rest = text.get(self.next..).unwrap_or_default();
-            self.base = self.next;
-            if let Some(block) = rest.first_chunk() {
-                self.next += BLOCK;
-                self.look(block);
-            } else if rest.is_empty() {
+    pub fn next_other(&mut self, text: &[u8]) -> Option<usize> {
+        while self.others == 0 {
+            if !self.load(text) {
                 return None;
-            } else {
-                let mut block = [b' '; BLOCK];
-                block[..rest.len()].copy_from_slice(rest);
-                self.next += rest.len();
-                self.look(&block);
             }
         }
-        let at = self.base + self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
+        let at = self.base + self.others.trailing_zeros() as usize;
+        self.others &= self.others - 1;
         Some(at)
     }
 
-    /// Finds the marks of a block. The first loop compiles to vector comparisons, which leave a byte of 0 or 1 for each
-    /// byte; the second moves eight such bytes at a time into eight neighbouring bits by one multiplication.
+    /// Goes on to the next block; false at the end of the text.
+    #[inline]
+    fn load(&mut self, text: &[u8]) -> bool {
+        let rest = text.get(self.next..).unwrap_or_default();
+        if let Some(block) = rest.first_chunk() {
+            self.base = self.next;
+            self.next += BLOCK;
+            self.look(block);
+        } else if rest.is_empty() {
+            self.delimiters = 0;
+            return false;
+        } else {
+            let mut block = [b' '; BLOCK];
+            block[..rest.len()].copy_from_slice(rest);
+            self.base = self.next;
+            self.next += rest.len();
+            self.look(&block);
+        }
+        true
+    }
+
+    /// Finds the marks of a block. The loop compiles to vector comparisons.
     #[inline]
     fn look(&mut self, block: &[u8; BLOCK]) {
-        const GATHER: u64 = 0x0102_0408_1020_4080;
-        let mut marks = [0u8; BLOCK];
-        let mut escapes = 0;
-        for (mark, byte) in marks.iter_mut().zip(block) {
-            let is_mark = (*byte == self.delimiter) | (*byte == QUOTE) | (*byte == b'\n') | (*byte == b'\r');
-            *mark = u8::from(is_mark);
-            escapes |= u8::from(((*byte < 0x20) | (*byte == b'\\')) & !is_mark);
+        let (mut delimiters, mut others, mut escapes) = ([0u8; BLOCK], [0u8; BLOCK], 0);
+        for ((byte, delimiter), other) in block.iter().zip(&mut delimiters).zip(&mut others) {
+            let is_delimiter = *byte == self.delimiter;
+            let is_other = (*byte == QUOTE) | (*byte == b'\n') | (*byte == b'\r');
+            *delimiter = u8::from(is_delimiter);
+            *other = u8::from(is_other);
+            escapes |= u8::from(((*byte < 0x20) | (*byte == b'\\')) & !(is_delimiter | is_other));
         }
-        let (words, _) = marks.as_chunks::<8>();
-        self.bits = 0;
-        for (i, word) in words.iter().enumerate() {
-            self.bits |= (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (8 * i);
-        }
+        self.delimiters = bits(&delimiters);
+        self.others = bits(&others);
         self.block_escapes = escapes != 0;
         self.escapes |= self.block_escapes;
     }
-}
 
-/// Where a cell's text stands, and what has to be done to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
-    /// Offset of its first byte, after an opening quote.
-    pub start: usize,
-    /// Offset after its last byte, before a closing quote.
-    pub end: usize,
-    /// How it is written.
-    pub kind: Kind,
-}
-
-/// How a cell is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// As it is, without any quote.
-    #[default]
-    Bare,
-    /// As it is, with quotes that stand for themselves.
-    Literal,
-    /// In quotes, with none inside.
-    Quoted,
-    /// In quotes, with doubled ones inside or something after the closing one: [`Span::pieces`] takes it apart.
-    Pieces,
-}
-
-impl Span {
-    /// The pieces of `text` that make up the cell's text one after another, each with its offset.
-    pub fn pieces<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = (usize, &'t [u8])> {
-        let mut at = self.start;
-        let mut rest = text.get(self.start..self.end).unwrap_or_default();
-        let mut in_quotes = self.kind == Kind::Pieces;
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let quote = if in_quotes { memchr(QUOTE, rest) } else { None };
-            let (piece, passed) = match quote {
-                // Of two quotes, the first belongs to the piece before it.
-                Some(quote) if rest.get(quote + 1) == Some(&QUOTE) => (&rest[..=quote], quote + 2),
-                Some(quote) => {
-                    in_quotes = false;
-                    (&rest[..quote], quote + 1)
+    /// Passes over the rest of a quoted cell up to its closing quote, counting line ends; false when the text ends
+    /// before. What stands between the closing quote and the next delimiter still belongs to the cell.
+    fn close(&mut self, text: &[u8], lines: &mut u64) -> bool {
+        while let Some(at) = self.next_other(text) {
+            match text[at] {
+                QUOTE if text.get(at + 1) == Some(&QUOTE) => {
+                    self.next_other(text);
                 }
-                None => (rest, rest.len()),
-            };
-            let offset = at;
-            at += passed;
-            rest = &rest[passed..];
-            Some((offset, piece))
-        })
-    }
-
-    /// The cell's text; bytes that are not UTF-8 become U+FFFD, so the record is to be checked before.
-    #[must_use]
-    pub fn text<'t>(&self, text: &'t [u8]) -> Cow<'t, str> {
-        if self.kind != Kind::Pieces {
-            return String::from_utf8_lossy(text.get(self.start..self.end).unwrap_or_default());
+                QUOTE => {
+                    // The delimiters before it were text.
+                    self.delimiters &= !0 << (at - self.base);
+                    return true;
+                }
+                b'\n' => *lines += u64::from(text[at - 1] != b'\r'),
+                _ => *lines += 1,
+            }
         }
-        let bytes: Vec<u8> = self.pieces(text).flat_map(|(_, piece)| piece).copied().collect();
-        Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+        false
     }
+}
+
+/// Bytes that are 0 or 1, as the bits of a number, the first as the lowest. One multiplication moves eight such bytes
+/// into eight neighbouring bits.
+#[inline]
+fn bits(bytes: &[u8; BLOCK]) -> u64 {
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    if bytes.iter().fold(0, |any, byte| any | byte) == 0 {
+        return 0;
+    }
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut bits = 0;
+    for (i, word) in words.iter().enumerate() {
+        bits |= (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (8 * i);
+    }
+    bits
 }
 
 /// One record, as its cells were told apart.
@@ -163,7 +145,7 @@ pub struct Record {
     pub line: u64,
     /// Its cells; there may be more than are kept.
     pub cells: usize,
-    /// Whether [`Kind::Bare`] cells may have bytes that JSON escapes.
+    /// Whether cells that are not quoted may have bytes that JSON escapes.
     pub escapes: bool,
     /// The quote that opens a cell and is not closed where the text ends.
     pub open: Option<Open>,
@@ -187,21 +169,23 @@ pub struct Cells {
     /// Where the next record starts, at the earliest.
     at: usize,
     lines: u64,
-    /// One for every cell that is kept. It does not grow: a record of nothing but delimiters costs no memory.
-    spans: Vec<Span>,
+    /// Where each cell that is kept ends; the next starts one byte later. It does not grow: a record of nothing but
+    /// delimiters costs no memory.
+    ends: Vec<usize>,
 }
 
 impl Cells {
     /// A reader that keeps the first `keep` cells of a record and counts the others.
     #[must_use]
     pub fn new(delimiter: u8, keep: usize) -> Self {
-        Cells { marks: Marks::new(delimiter, 0), at: 0, lines: 0, spans: vec![Span::default(); keep] }
+        Cells { marks: Marks::new(delimiter, 0), at: 0, lines: 0, ends: vec![0; keep] }
     }
 
-    /// The cells of the record read last, as many as it has or as are kept; what comes after those it has is stale.
+    /// Where the cells of the record read last end, as many as it has or as are kept; what comes after is stale.
+    /// [`raw`] finds a cell by it.
     #[must_use]
-    pub fn spans(&self) -> &[Span] {
-        &self.spans
+    pub fn ends(&self) -> &[usize] {
+        &self.ends
     }
 
     /// Line ends passed so far: `\n`, `\r`, or `\r\n` once.
@@ -220,38 +204,46 @@ impl Cells {
     pub fn next(&mut self, text: &[u8]) -> Option<Record> {
         let mut marks = self.marks;
         marks.escapes = marks.block_escapes;
-        let delimiter = marks.delimiter;
         let mut lines = self.lines;
-        let mut record = Record {
-            start: self.at,
-            end: text.len(),
-            line: lines,
-            cells: 0,
-            escapes: false,
-            open: None,
-            after_blank: false,
-        };
-        let mut start = self.at;
-        let mut kind = Kind::Bare;
-        let passed = loop {
-            let mut at = marks.next(text).unwrap_or(text.len());
-            let mut span = Span { start, end: at, kind };
-            let mut byte = text.get(at).copied();
+        let (mut first, mut line) = (self.at, lines);
+        let mut start = first;
+        let mut cells = 0;
+        let (mut open, mut after_blank) = (None, false);
+        loop {
+            // The cells that a delimiter ends before the next other mark of the block.
+            let stop = marks.others & marks.others.wrapping_neg();
+            let mut ended = marks.delimiters & stop.wrapping_sub(1);
+            marks.delimiters ^= ended;
+            while ended != 0 {
+                let at = marks.base + ended.trailing_zeros() as usize;
+                ended &= ended - 1;
+                if let Some(end) = self.ends.get_mut(cells) {
+                    *end = at;
+                }
+                cells += 1;
+                start = at + 1;
+            }
+            let at = if stop != 0 {
+                marks.others ^= stop;
+                marks.base + stop.trailing_zeros() as usize
+            } else if marks.load(text) {
+                continue;
+            } else {
+                text.len()
+            };
+            let byte = text.get(at).copied();
             if byte == Some(QUOTE) {
                 if at > start {
-                    kind = Kind::Literal;
-                    continue;
-                }
-                let open = Open { at, line: lines };
-                (span, at) = match quoted(&mut marks, text, at, &mut lines) {
-                    Ok(closed) => closed,
-                    Err(span) => {
-                        record.open = Some(open);
-                        (span, text.len())
+                    marks.escapes = true;
+                } else {
+                    let opened = Open { at, line: lines };
+                    if !marks.close(text, &mut lines) {
+                        open = Some(opened);
                     }
-                };
-                byte = text.get(at).copied();
-            } else if at == record.start && byte != Some(delimiter) {
+                }
+                continue;
+            }
+            if at == first {
                 // Nothing at all before this line end: an empty line, or the second byte of `\r\n`.
                 let Some(byte) = byte else {
                     (self.marks, self.at, self.lines) = (marks, at, lines);
@@ -259,65 +251,64 @@ impl Cells {
                 };
                 let second = byte == b'\n' && at > 0 && text[at - 1] == b'\r';
                 lines += u64::from(!second);
-                record.after_blank |= !second;
+                after_blank |= !second;
                 start = at + 1;
-                (record.start, record.line) = (start, lines);
+                (first, line) = (start, lines);
                 continue;
             }
-            if let Some(slot) = self.spans.get_mut(record.cells) {
-                *slot = span;
+            if let Some(end) = self.ends.get_mut(cells) {
+                *end = at;
             }
-            record.cells += 1;
-            if byte == Some(delimiter) {
-                start = at + 1;
-                kind = Kind::Bare;
-                continue;
-            }
-            record.end = at;
+            cells += 1;
             lines += u64::from(byte.is_some());
-            break (at + 1).min(text.len());
-        };
-        record.escapes = marks.escapes;
-        (self.marks, self.at, self.lines) = (marks, passed, lines);
-        Some(record)
-    }
-}
-
-/// Passes over the quoted cell that opens at `quote`: its span, and the offset of the mark that ends it or the text's
-/// length. `Err` when the text ends before the quotes are closed.
-fn quoted(marks: &mut Marks, text: &[u8], quote: usize, lines: &mut u64) -> Result<(Span, usize), Span> {
-    let mut kind = Kind::Quoted;
-    // The offset after a quote that closes the cell, unless another quote stands there.
-    let mut closed = None;
-    while let Some(at) = marks.next(text) {
-        let byte = text[at];
-        match closed {
-            None => match byte {
-                QUOTE => closed = Some(at + 1),
-                b'\r' => *lines += 1,
-                b'\n' => *lines += u64::from(text[at - 1] != b'\r'),
-                _ => {}
-            },
-            Some(after) if byte == QUOTE => {
-                if at == after {
-                    kind = Kind::Pieces;
-                    closed = None;
-                }
-            }
-            Some(after) => return Ok((closed_span(quote, after, at, kind), at)),
+            (self.marks, self.at, self.lines) = (marks, (at + 1).min(text.len()), lines);
+            return Some(Record { start: first, end: at, line, cells, escapes: marks.escapes, open, after_blank });
         }
     }
-    match closed {
-        Some(after) => Ok((closed_span(quote, after, text.len(), kind), text.len())),
-        None => Err(Span { start: quote + 1, end: text.len(), kind: Kind::Pieces }),
-    }
 }
 
-/// The span of a cell between the quote at `quote` and the one before `after`, which ends at `end`.
-fn closed_span(quote: usize, after: usize, end: usize, kind: Kind) -> Span {
-    if after == end {
-        Span { start: quote + 1, end: after - 1, kind }
-    } else {
-        Span { start: quote + 1, end, kind: Kind::Pieces }
+/// Where the cell of a column starts and ends, quotes included, in a record that starts at `start` and whose cells
+/// have these [`ends`](Cells::ends). None when the column is not kept.
+#[inline]
+#[must_use]
+pub fn raw(start: usize, ends: &[usize], column: usize) -> Option<(usize, usize)> {
+    let end = *ends.get(column)?;
+    Some(if column == 0 { (start, end) } else { (ends[column - 1] + 1, end) })
+}
+
+/// The pieces that make up a cell's text one after another, each with its offset in the cell as it stands.
+pub fn pieces(raw: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut in_quotes = raw.first() == Some(&QUOTE);
+    let mut at = usize::from(in_quotes);
+    std::iter::from_fn(move || {
+        let rest = raw.get(at..).filter(|rest| !rest.is_empty())?;
+        let offset = at;
+        let piece = match memchr(QUOTE, rest).filter(|_| in_quotes) {
+            // Of two quotes, the first belongs to the piece before it.
+            Some(quote) if rest.get(quote + 1) == Some(&QUOTE) => {
+                at += quote + 2;
+                &rest[..=quote]
+            }
+            Some(quote) => {
+                in_quotes = false;
+                at += quote + 1;
+                &rest[..quote]
+            }
+            None => {
+                at = raw.len();
+                rest
+            }
+        };
+        Some((offset, piece))
+    })
+}
+
+/// A cell's text; bytes that are not UTF-8 become U+FFFD, so the record is to be checked before.
+#[must_use]
+pub fn text(raw: &[u8]) -> Cow<'_, str> {
+    if raw.first() != Some(&QUOTE) {
+        return String::from_utf8_lossy(raw);
     }
+    let bytes: Vec<u8> = pieces(raw).flat_map(|(_, piece)| piece).copied().collect();
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }

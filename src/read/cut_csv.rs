@@ -46,7 +46,7 @@ impl CutCsv {
         }
         let mut closed = self.closing.then_some(self.seen);
         let mut marks = Marks::new(QUOTE, self.seen);
-        while let Some(at) = marks.next(buf) {
+        while let Some(at) = marks.next_other(buf) {
             let before = if at > self.seen { buf[at - 1] } else { self.before };
             if buf[at] == QUOTE {
                 (self.in_quotes, closed) = if self.in_quotes {

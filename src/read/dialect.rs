@@ -1,6 +1,6 @@
 //! Finds out how a table is written: the byte between its cells, and what its columns are called.
 
-use super::cells::Cells;
+use super::cells::{self, Cells};
 use super::names;
 use crate::error::{Code, Fault};
 
@@ -134,9 +134,12 @@ pub fn header(head: &[u8], complete: bool, delimiter: u8, named: bool) -> Result
     let (bytes, lines) = (passed + usize::from(second), cells.lines());
     let mut cells = Cells::new(delimiter, record.cells);
     cells.next(head);
-    let names = cells.spans().iter().enumerate().map(|(column, span)| match span.text(head) {
-        name if name.is_empty() => format!("Unnamed: {column}"),
-        name => name.into_owned(),
+    let names = (0..record.cells).map(|column| {
+        let raw = cells::raw(record.start, cells.ends(), column).and_then(|(start, end)| head.get(start..end));
+        match cells::text(raw.unwrap_or_default()) {
+            name if name.is_empty() => format!("Unnamed: {column}"),
+            name => name.into_owned(),
+        }
     });
     Ok(Some(Header { names: names::unique(names.collect()), bytes, lines }))
 }
