@@ -13,14 +13,15 @@ pub mod cut_lines;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+pub mod names;
 pub mod peek;
+pub(crate) mod page_header;
+pub(crate) mod positioned;
 pub mod row_groups;
 pub mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-use arrow_array::RecordBatch;
 
 use self::peek::Peek;
 use crate::budget::{Budget, Held};
@@ -56,16 +57,21 @@ pub enum Start {
         /// Whether no record of the source comes before it.
         first: bool,
     },
-    /// In a Parquet or Arrow file: the row group or record batch, from 0.
-    Group(u32),
+    /// In a Parquet or Arrow file.
+    Group {
+        /// Row group or record batch, from 0.
+        index: u32,
+        /// Rows of it before this chunk: a large record batch is cut into several chunks.
+        first_row: u32,
+    },
 }
 
 /// The records of a chunk.
 pub enum Body {
     /// Text; owned, so that a job may do with it what it likes.
     Text(Vec<u8>),
-    /// One Arrow record batch.
-    Batch(RecordBatch),
+    /// One Arrow record batch, or a slice of one.
+    Batch(batches::Batch),
     /// One Parquet row group, to be read by the job.
     RowGroup(row_groups::RowGroup),
     /// One record of text that is larger than a run may hold, passed over.
