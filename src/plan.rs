@@ -11,9 +11,6 @@ use crate::normalize::Normalizer;
 use crate::read::Reading;
 use crate::source::Source;
 
-/// The share of the memory that one record may take: it is held as text, as a task, and once more while it grows.
-pub const RECORD_SHARE: usize = 4;
-
 /// The largest record whatever the memory, since marks count in 32 bits.
 pub const MOST_RECORD_BYTES: usize = 1 << 30;
 

@@ -17,8 +17,8 @@ use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
 use crate::normalize::mapping::Mapping;
 use crate::pipeline::{self, Outcome, Watch};
-use crate::plan::{MOST_RECORD_BYTES, Plan, RECORD_SHARE, new_run_id};
-use crate::read::Reading;
+use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
+use crate::read::{RECORDS_IN_MEMORY, Reading};
 use crate::report::progress::Shown;
 use crate::report::summary::summary;
 use crate::report::{Report, Totals, VERSION};
@@ -132,7 +132,7 @@ fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
             header: !reading.no_header,
             encoding: reading.encoding,
             chunk_bytes: limits.chunk_bytes.unwrap_or(CHUNK_BYTES),
-            record_bytes: (limits.memory / RECORD_SHARE).clamp(1, MOST_RECORD_BYTES),
+            record_bytes: (limits.memory / RECORDS_IN_MEMORY).clamp(1, MOST_RECORD_BYTES),
             pick: fields.pick.clone(),
         },
         normalizer: Arc::new(Normalizer {

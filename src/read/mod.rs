@@ -16,13 +16,13 @@ pub mod dialect;
 pub mod encoding;
 pub mod names;
 pub mod peek;
+pub(crate) mod page_header;
+pub(crate) mod positioned;
 pub mod row_groups;
 pub mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-
-use arrow_array::RecordBatch;
 
 use self::peek::Peek;
 use crate::budget::{Budget, Held};
@@ -33,6 +33,10 @@ pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, local};
 use crate::stop::Stop;
+
+/// How many of the largest records a run may hold at once: one is held as it is read, as it is written, and once more
+/// while its buffer grows. The memory of a run is this many times [`Reading::record_bytes`].
+pub const RECORDS_IN_MEMORY: usize = 4;
 
 /// Whole records of one source, in order: the unit of parallel work.
 pub struct Chunk {
@@ -73,8 +77,8 @@ pub enum Start {
 pub enum Body {
     /// Text; owned, so that a job may do with it what it likes.
     Text(Buffer),
-    /// One Arrow record batch.
-    Batch(RecordBatch),
+    /// One Arrow record batch, or a slice of one.
+    Batch(batches::Batch),
     /// One Parquet row group, to be read by the job.
     RowGroup(row_groups::RowGroup),
     /// One record of text that is larger than a run may hold, passed over.

@@ -1,9 +1,286 @@
-//! stub
+//! Parquet: the footer is read once, then each row group becomes a chunk whose pages the job reads from the file.
+
 use std::fs::File;
-use super::{Halt, Reader};
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow_schema::{DataType, Field, FieldRef, Fields};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::decompress::MAGIC_BYTES;
+use super::page_header::PageHeader;
+use super::positioned::{Positioned, fenced};
+use super::{Body, Chunk, Ended, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
+use crate::error::{Code, Error};
 use crate::source::Source;
-/// One row group
-pub struct RowGroup;
+
+/// Bytes set aside for a row group beside its pages: the rows that are decoded and not yet encoded.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// One row group, to be read by a job.
+pub struct RowGroup {
+    /// The file it is in.
+    pub(crate) file: SharedFile,
+    /// The file's footer.
+    pub(crate) metadata: Arc<ParquetMetaData>,
+    /// The wanted columns, with the Arrow types they are to be read as.
+    pub(crate) levels: Arc<FieldLevels>,
+    /// Its number in the file.
+    pub(crate) index: usize,
+    /// Its rows.
+    pub(crate) rows: u32,
+    /// Bytes that its pages, as they are read, may take at a time.
+    pub(crate) page_bytes: usize,
+    /// Bytes of JSON that one row may come to.
+    pub(crate) record_bytes: usize,
+}
+
+impl RowGroup {
+    /// What the footer says of it.
+    pub(crate) fn about(&self) -> &RowGroupMetaData {
+        self.metadata.row_group(self.index)
+    }
+}
+
+/// A file as the `parquet` crate reads it. Its own way of sharing a file moves the one position all threads share.
+#[derive(Clone)]
+pub(crate) struct SharedFile(pub Arc<Positioned>);
+
+impl Length for SharedFile {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for SharedFile {
+    type T = BufReader<From>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        // Only page headers are read so; most are below 100 bytes.
+        Ok(BufReader::with_capacity(512, From { file: Arc::clone(&self.0), offset: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        Ok(Bytes::from(self.0.at(start, length)?))
+    }
+}
+
+/// A file from some offset on.
+pub(crate) struct From {
+    file: Arc<Positioned>,
+    offset: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let rest = self.file.len().saturating_sub(self.offset);
+        let bytes = usize::try_from(rest).unwrap_or(usize::MAX).min(out.len());
+        out[..bytes].copy_from_slice(&self.file.at(self.offset, bytes)?);
+        self.offset += bytes as u64;
+        Ok(bytes)
+    }
+}
+
 impl Reader<'_> {
-    pub(super) fn row_groups(&self, source: &Source, file: File) -> Result<(), Halt> { todo!() }
+    /// Reads a Parquet file.
+    pub(super) fn row_groups(&self, source: &Source, file: File) -> Result<(), Halt> {
+        let file = SharedFile(Arc::new(Positioned::new(file).map_err(|e| read_error(&e))?));
+        let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
+        (self.check_columns)(&opened.names)?;
+        let shape = Arc::new(Shape::Columns(opened.names));
+        // All but the bytes by which the file was recognized, which are counted.
+        let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
+        for (index, about) in opened.metadata.row_groups().iter().enumerate() {
+            let place = |what: String| damaged(format_args!("row group {index}: {what}"));
+            let rows = about.num_rows();
+            let rows = u32::try_from(rows)
+                .map_err(|_| place(format!("it has {rows} rows; a row group has at most {}", u32::MAX)))?;
+            let number = u32::try_from(index).map_err(|_| place("there are too many".to_owned()))?;
+            check(about, &file.0).map_err(place)?;
+            if rows == 0 {
+                continue;
+            }
+            let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
+            let held = self.budget.acquire(bytes, self.stop).map_err(|_| Ended)?;
+            (self.submit)(Chunk {
+                source: source.id,
+                start: Start::Group { group: number, row: 0 },
+                shape: Arc::clone(&shape),
+                body: Body::RowGroup(RowGroup {
+                    file: file.clone(),
+                    metadata: Arc::clone(&opened.metadata),
+                    levels: Arc::clone(&opened.levels),
+                    index,
+                    rows,
+                    // Pages differ in size: twice what was seen, and never less than one record may take.
+                    page_bytes: bytes.saturating_mul(2).max(self.reading.record_bytes).min(self.limit()),
+                    record_bytes: self.reading.record_bytes,
+                }),
+                held,
+            })?;
+            let stored = u64::try_from(about.compressed_size()).unwrap_or(0).min(uncounted);
+            uncounted -= stored;
+            self.progress.bytes.fetch_add(stored, Ordering::Relaxed);
+        }
+        self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What a run may hold.
+    fn limit(&self) -> usize {
+        self.reading.record_bytes.saturating_mul(RECORDS_IN_MEMORY)
+    }
+
+    /// Bytes that a row group takes while it is read: the first pages of all wanted columns, and some rows.
+    fn bytes_at_a_time(
+        &self,
+        about: &RowGroupMetaData,
+        mask: &ProjectionMask,
+        file: &Positioned,
+        index: usize,
+    ) -> Result<usize, Error> {
+        let columns = about.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let pages = columns.map(|(_, column)| first_pages(column, file)).fold(0usize, usize::saturating_add);
+        let limit = self.limit();
+        if pages > limit {
+            let reason = format!(
+                "row group {index} takes {pages} bytes for one page of each column, more than the {limit} that a run \
+                 may hold"
+            );
+            return Err(Error::new(Code::RecordTooLarge, reason)
+                .help("raise `--memory`, read fewer columns, or write the file with smaller pages"));
+        }
+        Ok(pages.saturating_add(BATCH_BYTES).min(limit))
+    }
+}
+
+/// Bytes, stored and decompressed, of a column's dictionary and its first page; of the column where these cannot be told.
+fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
+    let whole = column.uncompressed_size().saturating_add(column.compressed_size());
+    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
+    let (mut offset, length) = column.byte_range();
+    let end = offset.saturating_add(length);
+    let mut bytes = 0usize;
+    while offset < end {
+        let Ok(header) = PageHeader::read(file, offset, end) else { return whole };
+        bytes = bytes.saturating_add(header.stored).saturating_add(header.plain);
+        if header.is_data() {
+            return bytes;
+        }
+        offset = offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
+    }
+    whole
+}
+
+/// Makes sure that a row group's columns are inside the file.
+fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
+    for column in about.columns() {
+        let name = column.column_path().string();
+        if column.compressed_size() < 0 || column.uncompressed_size() < 0 || column.num_values() < 0 {
+            return Err(format!("column `{name}` has a negative length"));
+        }
+        let starts = [Some(column.data_page_offset()), column.dictionary_page_offset()];
+        let end = |start: i64| u64::try_from(start).ok()?.checked_add(column.compressed_size().unsigned_abs());
+        if starts.into_iter().flatten().any(|start| start < 0) {
+            return Err(format!("column `{name}` starts at a negative offset"));
+        }
+        let start = starts.into_iter().flatten().min().unwrap_or(0);
+        if end(start).is_none_or(|end| end > file.len()) {
+            return Err(format!("column `{name}` reaches beyond the end of the file, which has {} bytes", file.len()));
+        }
+        if column.file_path().is_some_and(|path| !path.is_empty()) {
+            return Err(format!("column `{name}` is in another file"));
+        }
+    }
+    Ok(())
+}
+
+/// A file whose footer has been read.
+struct Opened {
+    metadata: Arc<ParquetMetaData>,
+    mask: ProjectionMask,
+    levels: Arc<FieldLevels>,
+    names: Vec<String>,
+}
+
+impl Opened {
+    fn new(file: &SharedFile, pick: Option<&[String]>) -> Result<Self, Error> {
+        let mut head = [0; 4];
+        let start = file.0.at(0, 4).map_err(|_| damaged("the file is too short"))?;
+        head.copy_from_slice(&start);
+        if &head == b"PARE" {
+            return Err(encrypted());
+        }
+        // An embedded Arrow schema that does not fit the file is no reason not to read it.
+        let options = ArrowReaderOptions::new();
+        let read = ArrowReaderMetadata::load(file, options.clone())
+            .or_else(|_| ArrowReaderMetadata::load(file, options.with_skip_arrow_metadata(true)))
+            .map_err(|e| explain(&e))?;
+        let metadata = Arc::clone(read.metadata());
+        let descriptor = metadata.file_metadata().schema_descr();
+        let fields = read.schema().fields();
+        let all = names::unique(fields.iter().map(|field| field.name().clone()).collect());
+        let (mask, names) = match pick {
+            Some(pick) => {
+                let picked = picked(&all, pick);
+                let names = picked.iter().map(|i| all[*i].clone()).collect();
+                (ProjectionMask::roots(descriptor, picked), names)
+            }
+            None => (ProjectionMask::all(), all),
+        };
+        let views: Fields = fields.iter().map(as_views).collect();
+        let levels = parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(&views))
+            .or_else(|_| parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(fields)))
+            .map_err(|e| explain(&e))?;
+        Ok(Opened { mask, levels: Arc::new(levels), names, metadata })
+    }
+}
+
+/// The numbers of the wanted columns, in the order of the file.
+pub(super) fn picked(names: &[String], pick: &[String]) -> Vec<usize> {
+    let wanted: std::collections::HashSet<&String> = pick.iter().collect();
+    (0..names.len()).filter(|i| wanted.contains(&names[*i])).collect()
+}
+
+/// The same field with strings and bytes read as views, which point into a page: a value that a dictionary has once and
+/// a million rows refer to is then in memory once.
+fn as_views(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::clone(field).with_data_type(view(field.data_type())))
+}
+
+fn view(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Dictionary(_, value) => view(value),
+        DataType::List(item) => DataType::List(as_views(item)),
+        DataType::LargeList(item) => DataType::LargeList(as_views(item)),
+        DataType::ListView(item) => DataType::ListView(as_views(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(as_views(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(as_views(item), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(as_views).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(as_views(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+fn explain(cause: &ParquetError) -> Error {
+    let text = cause.to_string();
+    if text.contains("ncrypt") { encrypted() } else { damaged(text) }
+}
+
+fn encrypted() -> Error {
+    Error::new(Code::Format, "the Parquet file is encrypted, and sluice has no keys")
+        .help("decrypt it with the tool that wrote it")
+}
+
+/// An error of a file that is not what Parquet asks for.
+fn damaged(cause: impl std::fmt::Display) -> Error {
+    Error::new(Code::Format, format!("not a readable Parquet file: {cause}"))
 }

@@ -1,0 +1,76 @@
+//! What formats read by their own index have in common: reads at a position, and a fence around third-party parsers.
+
+use std::any::Any;
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Code, Error};
+
+/// A file that several threads read at once, each where it likes.
+pub struct Positioned {
+    file: File,
+    len: u64,
+}
+
+impl Positioned {
+    /// Its length is taken now; what is appended later is not seen.
+    ///
+    /// # Errors
+    /// When the file's length cannot be told.
+    pub fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Positioned { file, len })
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The `bytes` bytes from `offset`. Nothing is allocated for bytes the file does not have.
+    ///
+    /// # Errors
+    /// When the file is shorter, or cannot be read.
+    pub fn at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        let end = offset.checked_add(bytes as u64).filter(|end| *end <= self.len);
+        if end.is_none() {
+            let reason = format!("{bytes} bytes at offset {offset} are outside the file, which has {}", self.len);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
+        }
+        let mut buffer = vec![0; bytes];
+        let mut filled = 0;
+        while filled < bytes {
+            match self.some(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")),
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(buffer)
+    }
+
+    #[cfg(unix)]
+    fn some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)
+    }
+}
+
+/// Runs a third-party parser; a panic in it becomes an error. What it was given is not to be used afterwards.
+pub(super) fn fenced<T>(parse: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    Error::new(Code::DecoderPanic, format!("the decoder panicked: {text}"))
+        .help("the file is most likely damaged; write it again, or report it if other tools read it")
+}
