@@ -1,0 +1,43 @@
+//! Records in = tasks out + rejects: nothing is lost, nothing is made up, whatever the format, the threads and the
+//! size of chunks.
+
+#[path = "common/library.rs"]
+mod library;
+
+use library::{Options, run_on, sample};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_record_becomes_its_task_or_a_reject(
+        sample in sample(),
+        threads in prop::sample::select(vec![1, 2, 8]),
+        chunk_bytes in prop::sample::select(vec![128, 200, 1000, 4096]),
+    ) {
+        let ran = run_on(sample.name, &sample.bytes, &Options { threads, chunk_bytes, ..Options::default() });
+        prop_assert!(ran.error.is_none(), "{}", ran.error.map(|e| e.to_string()).unwrap_or_default());
+        prop_assert_eq!(ran.data(), sample.tasks.clone());
+        let rejected: Vec<u64> = ran.rejects.iter().filter_map(|reject| reject["record"].as_u64()).collect();
+        prop_assert_eq!(&rejected, &sample.rejected);
+        prop_assert!(ran.totals.is_conserved());
+        prop_assert_eq!(ran.totals.records, (sample.tasks.len() + sample.rejected.len()) as u64);
+        prop_assert_eq!(ran.totals.rejects, sample.rejected.len() as u64);
+    }
+
+    #[test]
+    fn a_reject_has_its_line_and_its_bytes(sample in sample(), chunk_bytes in prop::sample::select(vec![128, 1000])) {
+        let ran = run_on(sample.name, &sample.bytes, &Options { chunk_bytes, ..Options::default() });
+        for reject in ran.rejects {
+            // The record's own bytes stand where the reject says, and its line is that of its first trouble.
+            let raw = reject["raw"].as_str().expect("these records are text").as_bytes();
+            let byte = usize::try_from(reject["byte"].as_u64().expect("text has offsets")).expect("it is small");
+            let line = reject["line"].as_u64().expect("text has lines");
+            let before = sample.bytes[..byte.min(sample.bytes.len())].iter().filter(|b| **b == b'\n').count() as u64;
+            prop_assert_eq!(line, before + 1);
+            let starts = sample.bytes.windows(raw.len()).any(|window| window == raw);
+            prop_assert!(starts, "the record is not in the source: {}", reject);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! No import is ever over its limits, and every import but the last is full: no next task would have fitted.
+
+#[path = "common/library.rs"]
+mod library;
+
+use library::{Options, Ran, run_on, sample};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
+/// The tasks of an import, as they are written.
+fn tasks(body: &[u8]) -> Vec<usize> {
+    let tasks: Vec<&RawValue> = serde_json::from_slice(body).expect("an import is a JSON array");
+    tasks.into_iter().map(|task| task.get().len()).collect()
+}
+
+fn within_limits_and_full(ran: &Ran, max_tasks: usize, max_bytes: usize) -> Result<(), TestCaseError> {
+    for (i, (about, body)) in ran.imports.iter().enumerate() {
+        let sizes = tasks(body);
+        prop_assert_eq!(about.number, i as u64 + 1);
+        prop_assert_eq!(about.bytes, body.len());
+        prop_assert_eq!(about.tasks, sizes.len());
+        prop_assert_eq!(&about.blake3.0, &blake3::hash(body).to_hex().to_string());
+        prop_assert!(!sizes.is_empty() && sizes.len() <= max_tasks && body.len() <= max_bytes);
+        if let Some((_, next)) = ran.imports.get(i + 1) {
+            let first = tasks(next)[0];
+            prop_assert!(sizes.len() == max_tasks || body.len() + 1 + first > max_bytes, "import {} is not full", i + 1);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn imports_are_within_their_limits_and_full(
+        sample in sample(),
+        max_tasks in 1..20usize,
+        max_bytes in 60..4000usize,
+        threads in prop::sample::select(vec![1, 2, 8]),
+    ) {
+        let options = Options { threads, chunk_bytes: 256, max_tasks, max_bytes, ..Options::default() };
+        let ran = run_on(sample.name, &sample.bytes, &options);
+        prop_assert!(ran.error.is_none());
+        within_limits_and_full(&ran, max_tasks, max_bytes)?;
+        // A task that fits in no import is a reject with that reason, and nothing else changes.
+        let too_large = ran.rejects.iter().filter(|reject| reject["code"] == "task-too-large").count();
+        prop_assert_eq!(ran.tasks().len() + too_large, sample.tasks.len());
+        prop_assert!(ran.totals.is_conserved());
+    }
+}
+
+#[test]
+fn a_task_of_exactly_the_limit_fits_and_one_byte_more_does_not() {
+    // `[{"data":{"text":"..."}}]` around the text is 22 bytes.
+    for (length, fits) in [(78, true), (79, false)] {
+        let line = "x".repeat(length);
+        let ran = run_on("s.txt", line.as_bytes(), &Options { max_bytes: 100, ..Options::default() });
+        assert_eq!(ran.imports.len(), usize::from(fits), "{length}");
+        assert_eq!(ran.totals.rejects, u64::from(!fits), "{length}");
+        if fits {
+            assert_eq!(ran.imports[0].1.len(), 100);
+        }
+    }
+}
+
+#[test]
+fn limits_over_those_of_the_guide_are_refused() {
+    use sluice::batch::limits::{ARRAY, Limits};
+    assert!(Limits::new(250_000, 50_000_000, ARRAY).is_ok());
+    for (tasks, bytes) in [(250_001, 1), (1, 50_000_001), (0, 1), (1, 0)] {
+        assert!(Limits::new(tasks, bytes, ARRAY).is_err(), "{tasks} {bytes}");
+    }
+}
