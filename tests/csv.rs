@@ -191,8 +191,7 @@ fn naive(text: &[u8], delimiter: u8) -> Vec<Naive> {
 }
 
 fn by_csv_crate(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(text);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(text);
     reader.byte_records().map(|record| record.expect("in memory").iter().map(<[u8]>::to_vec).collect()).collect()
 }
 
@@ -416,7 +415,10 @@ fn names_are_kept_and_made_unique() {
     assert_eq!(names("\n a,\"b\"\"c\",a\"\n1,2,3"), [" a", "b\"c", "a\""]);
     assert_eq!(names(",a,,a,a.1,a"), ["Unnamed: 0", "a", "Unnamed: 2", "a.2", "a.1", "a.3"]);
     let unnamed = header(b"\n1,2,3\n", true, b',', false).expect("good").expect("complete");
-    assert_eq!((unnamed.names, unnamed.bytes, unnamed.lines), (["column1", "column2", "column3"].map(String::from).to_vec(), 0, 0));
+    assert_eq!(
+        (unnamed.names, unnamed.bytes, unnamed.lines),
+        (["column1", "column2", "column3"].map(String::from).to_vec(), 0, 0)
+    );
     assert_eq!(header(b"a,b\r", false, b',', true), Ok(None));
     assert_eq!(header(b"a,\"b\n", false, b',', true), Ok(None));
     assert_eq!(header(b"a,\xFF\n", false, b',', true).expect_err("no text").code, Code::Encoding);

@@ -9,6 +9,9 @@ use super::{Cut, Cutting, Which};
 use crate::error::Fault;
 
 /// Cuts after the last (or first) line end that ends a record: `\n`, `\r\n`, or a `\r` that no `\n` follows.
+///
+/// A `\r` at the very end of the buffer waits for the byte after it. Who passes over a record in parts keeps that byte
+/// back, or a record that it ends is found to end with the next one.
 #[derive(Debug)]
 pub struct CutCsv {
     delimiter: u8,
