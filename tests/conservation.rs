@@ -40,4 +40,47 @@ proptest! {
             prop_assert!(starts, "the record is not in the source: {}", reject);
         }
     }
+
+    #[test]
+    fn a_record_too_large_to_be_held_costs_itself_alone(
+        records in prop::collection::vec((0..400usize, any::<bool>()), 1..20),
+        name in prop::sample::select(vec!["s.jsonl", "s.json", "s.csv", "s.txt"]),
+        closed in any::<bool>(),
+        chunk_bytes in prop::sample::select(vec![128, 4096]),
+    ) {
+        // A quarter of the memory: what one record may take, with its line end or the comma before it.
+        const HELD: usize = 200;
+        let end = if closed || name == "s.json" { "\n" } else { "" };
+        let texts: Vec<String> = records.iter().map(|(length, odd)| {
+            let unit = if *odd && name != "s.txt" { "a\\\\" } else { "abc" };
+            unit.repeat(length / 3)
+        }).collect();
+        let (written, open, between, close): (Vec<String>, &str, &str, String) = match name {
+            "s.csv" => (texts.iter().map(|t| format!("\"{t}\"")).collect(), "text\n", "\n", end.to_owned()),
+            "s.txt" => (texts.clone(), "", "\n", end.to_owned()),
+            "s.json" => (texts.iter().map(|t| format!("{{\"text\":\"{t}\"}}")).collect(), "[", ",", format!("]{end}")),
+            _ => (texts.iter().map(|t| format!("{{\"text\":\"{t}\"}}")).collect(), "", "\n", end.to_owned()),
+        };
+        let input = format!("{open}{}{close}", written.join(between));
+        let options = Options { chunk_bytes, memory: 4 * HELD, ..Options::default() };
+        let ran = run_on(name, input.as_bytes(), &options);
+        prop_assert!(ran.error.is_none(), "{}", ran.error.map(|e| e.to_string()).unwrap_or_default());
+        prop_assert!(ran.totals.is_conserved());
+        // A line of text without anything in it, at the very end, is no line.
+        let last_is_none = name == "s.txt" && !closed && texts.last().is_some_and(String::is_empty);
+        prop_assert_eq!(ran.totals.records, (records.len() - usize::from(last_is_none)) as u64);
+        let rejected: Vec<u64> = ran.rejects.iter().filter_map(|reject| reject["record"].as_u64()).collect();
+        for (i, record) in written.iter().enumerate() {
+            let number = i as u64 + 1;
+            if record.len() + 1 <= HELD {
+                prop_assert!(!rejected.contains(&number), "record {} of {} bytes", number, record.len());
+            }
+            if record.len() > HELD {
+                prop_assert!(rejected.contains(&number), "record {} of {} bytes", number, record.len());
+            }
+        }
+        for reject in &ran.rejects {
+            prop_assert_eq!(&reject["code"], "record-too-large");
+        }
+    }
 }

@@ -107,7 +107,7 @@ fn read(text: &[u8], how: How) -> (Vec<Got>, Changes) {
         }
         let chunk = &text[start..start + cutting.end];
         (consumer.line, consumer.byte, consumer.records) = (lines, start as u64, 0);
-        let mut csv = Csv::new(chunk.to_vec(), how.columns, how.delimiter, how.nul);
+        let mut csv = Csv::new(chunk.to_vec().into(), how.columns, how.delimiter, how.nul);
         loop {
             consumer.held = 0;
             let more = csv.decode(&mut consumer).expect("a bad row is one row");

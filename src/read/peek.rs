@@ -49,8 +49,10 @@ impl Peek {
         let mut filled = buf.len();
         buf.resize(len.max(filled), 0);
         let outcome = loop {
+            if filled >= len {
+                break Ok(true);
+            }
             match self.read(&mut buf[filled..]) {
-                _ if filled == len => break Ok(true),
                 Ok(0) => break Ok(false),
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

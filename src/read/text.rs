@@ -8,7 +8,7 @@ use super::cut_csv::CutCsv;
 use super::cut_json::CutJson;
 use super::cut_lines::CutLines;
 use super::peek::Peek;
-use super::{Body, Chunk, Cut, Cutting, Ended, Framing, Halt, Reader, Shape, Start, Which, dialect, encoding, read_error};
+use super::{Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, Which, dialect, encoding, read_error};
 use crate::error::{Code, Error, Fault, Result};
 use crate::budget::{self, Held};
 use crate::buffer::Buffer;
@@ -127,14 +127,16 @@ struct Cutter<'a> {
 impl Cutter<'_> {
     fn run(mut self) -> Result<(), Halt> {
         let reading = self.reader.reading;
-        self.want = self.want.min(reading.chunk_bytes);
+        self.want = self.want.min(self.chunk_bytes());
         'chunks: loop {
             let mut held = self.acquire(self.want)?;
             let mut at_end = !self.fill(self.want)?;
             let mut cutting = self.cut(at_end, Which::Last)?;
             while cutting.end == 0 && !cutting.done && !at_end {
                 if self.buf.len() >= reading.record_bytes {
-                    self.pass_over(held)?;
+                    if self.pass_over(held)? {
+                        return self.only_space_left();
+                    }
                     continue 'chunks;
                 }
                 // A record larger than the buffer: doubling keeps the whole linear.
@@ -143,7 +145,7 @@ impl Cutter<'_> {
                 at_end = !self.fill(more)?;
                 cutting = self.cut(at_end, Which::Last)?;
             }
-            if cutting.end > 0 {
+            if cutting.end > 0 || cutting.done {
                 self.submit(cutting, held)?;
             }
             if cutting.done {
@@ -152,8 +154,14 @@ impl Cutter<'_> {
             if at_end && self.buf.is_empty() {
                 return Ok(());
             }
-            self.want = (self.want * GROWTH).min(reading.chunk_bytes);
+            self.want = (self.want * GROWTH).min(self.chunk_bytes());
         }
+    }
+
+    /// The largest chunk of whole records, which is no larger than the largest record: so whether a record fits does not
+    /// depend on what stands before it.
+    fn chunk_bytes(&self) -> usize {
+        self.reader.reading.chunk_bytes.min(self.reader.reading.record_bytes)
     }
 
     fn acquire(&self, bytes: usize) -> Result<Held, Ended> {
@@ -174,44 +182,46 @@ impl Cutter<'_> {
         next.extend_from_slice(&self.buf[cutting.end + cutting.skip..]);
         let mut text = std::mem::replace(&mut self.buf, next);
         text.truncate(cutting.end);
-        let start = self.start(cutting.end + cutting.skip);
+        let start = self.start((cutting.end + cutting.skip) as u64);
         let shape = Arc::clone(&self.opened.shape);
         (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Text(text), held })
     }
 
     /// Where the next chunk starts; the one after it starts `bytes` later.
-    fn start(&mut self, bytes: usize) -> Start {
+    fn start(&mut self, bytes: u64) -> Start {
         let start = Start::Text { byte: self.opened.byte, lines_before: self.opened.lines, first: self.first };
-        self.opened.byte += bytes as u64;
+        self.opened.byte += bytes;
         self.opened.lines = 0;
         self.first = false;
         start
     }
 
-    /// Gets past a record that is too large to be held, a buffer at a time.
-    fn pass_over(&mut self, held: Held) -> Result<(), Halt> {
-        let reading = self.reader.reading;
-        let (mut bytes, mut lines) = (0, 0);
-        loop {
-            let cutting = self.cut(false, Which::First)?;
-            let passed = if cutting.end > 0 { cutting.end } else { self.buf.len() };
+    /// Gets past a record that is too large to be held, a buffer at a time; true if it was the last of an array.
+    fn pass_over(&mut self, held: Held) -> Result<bool, Halt> {
+        let (mut bytes, mut lines, mut at_end) = (0, 0, false);
+        let cutting = loop {
+            let cutting = self.cut(at_end, Which::First)?;
+            let ended = cutting.end > 0 || cutting.done || at_end;
+            // The last byte may only be understood with the next: half of a line end, or of an escape.
+            let passed = if ended { cutting.end } else { self.buf.len().saturating_sub(1) };
             bytes += passed as u64;
             lines += memchr_iter(b'\n', &self.buf[..passed]).count() as u64;
-            if cutting.end == 0 {
-                self.opened.cut.forget(passed);
+            if ended {
+                self.buf.drain(..passed + cutting.skip);
+                break cutting;
             }
+            self.opened.cut.forget(passed);
             self.buf.drain(..passed);
-            if cutting.end > 0 || cutting.done || !self.fill(reading.chunk_bytes)? {
-                break;
-            }
-        }
-        let limit = reading.record_bytes;
+            at_end = !self.fill(self.chunk_bytes())?;
+        };
+        let limit = self.reader.reading.record_bytes;
         let fault = Fault::new(Code::RecordTooLarge, format!("the record has {bytes} bytes, a run holds {limit} of one"))
-            .help("raise `--memory`, of which a record may take a quarter");
-        let start = self.start(bytes as usize);
+            .help(format!("raise `--memory`, of which a record may take one part in {RECORDS_IN_MEMORY}"));
+        let start = self.start(bytes + cutting.skip as u64);
         let shape = Arc::clone(&self.opened.shape);
-        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Oversize { bytes, lines, fault }, held })?;
-        Ok(())
+        let body = Body::Oversize { bytes, lines, fault };
+        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body, held })?;
+        Ok(cutting.done)
     }
 
     /// After an array's closing bracket.
@@ -224,7 +234,7 @@ impl Cutter<'_> {
             }
             self.opened.byte += self.buf.len() as u64;
             self.buf.clear();
-            if !self.fill(self.reader.reading.chunk_bytes)? && self.buf.is_empty() {
+            if !self.fill(self.chunk_bytes())? && self.buf.is_empty() {
                 return Ok(());
             }
         }

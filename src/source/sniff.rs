@@ -173,36 +173,42 @@ pub const REJECTS_MARK: &[u8] = br#"{"sluice_reject":"#;
 
 /// How the values of JSON text follow one another.
 ///
-/// Text called JSON Lines is read as lines, unless its first line is the start of a value that ends on a later one.
-/// Text called JSON is an array if it starts with a bracket; it is read as lines if its first line is a whole object
-/// and another object starts on the next.
+/// Text called JSON Lines is read as lines, unless its first value ends on a later line than it starts. Text called
+/// JSON is an array if it starts with a bracket; it is read as lines if its first line is a whole object and another
+/// object starts on the next.
 #[must_use]
 pub fn json_framing(head: &[u8], complete: bool, format: Format) -> Framing {
-    let mut lines = head.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let first = lines.next().unwrap_or_default().trim_ascii();
-    let whole = serde_json::from_slice::<IgnoredAny>(first).is_ok();
+    let text = head.trim_ascii_start();
+    let mut lines = text.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or_default();
+    let value = first_value(text, complete);
     match first.first() {
-        _ if format == Format::Jsonl => {
-            let spread = !whole && first_value(head, complete) == FirstValue::Whole;
-            if spread { Framing::Values } else { Framing::Lines }
-        }
+        _ if format == Format::Jsonl => match value {
+            FirstValue::Whole { bytes } if bytes > first.len() => Framing::Values,
+            _ => Framing::Lines,
+        },
         Some(b'[') => Framing::Elements,
-        Some(b'{') if whole && lines.next().is_some_and(|line| line.trim_ascii().starts_with(b"{")) => Framing::Lines,
+        Some(b'{') => {
+            let whole = matches!(value, FirstValue::Whole { bytes } if first[bytes.min(first.len())..].trim_ascii().is_empty());
+            let another = lines.next().is_some_and(|line| line.trim_ascii_start().starts_with(b"{"));
+            if whole && another { Framing::Lines } else { Framing::Values }
+        }
         _ => Framing::Values,
     }
 }
 
 #[derive(PartialEq, Eq)]
 enum FirstValue {
-    Whole,
+    Whole { bytes: usize },
     CutOff,
     Broken,
 }
 
 /// Whether text starts with a JSON value, as far as it is there.
-fn first_value(head: &[u8], complete: bool) -> FirstValue {
-    match serde_json::Deserializer::from_slice(head).into_iter::<IgnoredAny>().next() {
-        Some(Ok(_)) => FirstValue::Whole,
+fn first_value(text: &[u8], complete: bool) -> FirstValue {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+    match values.next() {
+        Some(Ok(_)) => FirstValue::Whole { bytes: values.byte_offset() },
         Some(Err(e)) if e.is_eof() && !complete => FirstValue::CutOff,
         _ => FirstValue::Broken,
     }
