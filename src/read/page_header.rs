@@ -32,7 +32,9 @@ pub(crate) struct PageHeader {
 impl PageHeader {
     /// Reads the header at `offset`, in a column that ends at `end`.
     pub(crate) fn read(file: &Positioned, offset: u64, end: u64) -> io::Result<PageHeader> {
-        let rest = usize::try_from(end.min(file.len()).saturating_sub(offset)).unwrap_or(usize::MAX).min(MOST_BYTES);
+        let rest = usize::try_from(end.min(file.len()).saturating_sub(offset))
+            .unwrap_or(usize::MAX)
+            .min(MOST_BYTES);
         let mut bytes = FIRST_BYTES.min(rest);
         loop {
             let buffer = file.at(offset, bytes)?;
@@ -82,7 +84,10 @@ impl PageHeader {
                 _ => bad |= !thrift.skip(kind, DEPTH)?,
             }
             if bad {
-                return Some(Err(io::Error::new(io::ErrorKind::InvalidData, "a page header is malformed")));
+                return Some(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a page header is malformed",
+                )));
             }
         }
         found.length = thrift.at;
@@ -131,19 +136,28 @@ impl Thrift<'_> {
     }
 
     /// The id and type of the next field, given the id of the last; nothing inside at the end of the struct.
-    #[expect(clippy::option_option, reason = "the outer one is the end of the buffer, as everywhere")]
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is the end of the buffer, as everywhere"
+    )]
     fn field(&mut self, last: i64) -> Option<Option<(i64, u8)>> {
         let byte = self.byte()?;
         if byte & 0x0F == 0 {
             return Some(None);
         }
-        let id = if byte >> 4 == 0 { self.integer()? } else { last.wrapping_add(i64::from(byte >> 4)) };
+        let id = if byte >> 4 == 0 {
+            self.integer()?
+        } else {
+            last.wrapping_add(i64::from(byte >> 4))
+        };
         Some(Some((id, byte & 0x0F)))
     }
 
     /// Passes over a value; false when there is no such type, or it is too deep.
     fn skip(&mut self, kind: u8, depth: usize) -> Option<bool> {
-        let Some(depth) = depth.checked_sub(1) else { return Some(false) };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Some(false);
+        };
         match kind {
             1 | 2 => {}
             3 => drop(self.byte()?),
@@ -155,10 +169,18 @@ impl Thrift<'_> {
             }
             9 | 10 => {
                 let byte = self.byte()?;
-                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
+                let count = if byte >> 4 == 15 {
+                    self.varint()?
+                } else {
+                    u64::from(byte >> 4)
+                };
                 for _ in 0..count {
                     // In a list even a boolean takes a byte, so that a false length ends with the buffer.
-                    let passed = if matches!(byte & 0x0F, 1 | 2) { self.byte().map(|_| true)? } else { self.skip(byte & 0x0F, depth)? };
+                    let passed = if matches!(byte & 0x0F, 1 | 2) {
+                        self.byte().map(|_| true)?
+                    } else {
+                        self.skip(byte & 0x0F, depth)?
+                    };
                     if !passed {
                         return Some(false);
                     }
@@ -193,7 +215,16 @@ mod tests {
         // type = 0, plain = 100, stored = 50, data_page_header { values = 7, encoding = 0 }.
         let bytes = [0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2C, 0x15, 14, 0x15, 0, 0, 0, 99];
         let header = PageHeader::parse(&bytes).and_then(Result::ok);
-        assert_eq!(header, Some(PageHeader { length: 14, stored: 50, plain: 100, values: 7, kind: 0 }));
+        assert_eq!(
+            header,
+            Some(PageHeader {
+                length: 14,
+                stored: 50,
+                plain: 100,
+                values: 7,
+                kind: 0
+            })
+        );
         for end in 0..14 {
             assert!(PageHeader::parse(&bytes[..end]).is_none(), "{end}");
         }

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -66,7 +67,13 @@ impl ChunkReader for SharedFile {
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         // Only page headers are read so; most are below 100 bytes.
-        Ok(BufReader::with_capacity(512, From { file: Arc::clone(&self.0), offset: start }))
+        Ok(BufReader::with_capacity(
+            512,
+            From {
+                file: Arc::clone(&self.0),
+                offset: start,
+            },
+        ))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -112,7 +119,10 @@ impl Reader<'_> {
             let held = self.budget.acquire(bytes, self.stop).map_err(|_| Ended)?;
             (self.submit)(Chunk {
                 source: source.id,
-                start: Start::Group { index: number, first_row: 0 },
+                start: Start::Group {
+                    index: number,
+                    first_row: 0,
+                },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
                     file: file.clone(),
@@ -147,8 +157,14 @@ impl Reader<'_> {
         file: &Positioned,
         index: usize,
     ) -> Result<usize, Error> {
-        let columns = about.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
-        let pages = columns.map(|(_, column)| first_pages(column, file)).fold(0usize, usize::saturating_add);
+        let columns = about
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let pages = columns
+            .map(|(_, column)| first_pages(column, file))
+            .fold(0usize, usize::saturating_add);
         let limit = self.limit();
         if pages > limit {
             let reason = format!(
@@ -162,7 +178,7 @@ impl Reader<'_> {
     }
 }
 
-/// Bytes, stored and decompressed, of a column's dictionary and its first page; of the column where these cannot be told.
+/// Bytes that a column's dictionary and its first page take; those of the whole column where these cannot be told.
 fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
     let whole = column.uncompressed_size().saturating_add(column.compressed_size());
     let whole = usize::try_from(whole).unwrap_or(usize::MAX);
@@ -170,14 +186,43 @@ fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
     let end = offset.saturating_add(length);
     let mut bytes = 0usize;
     while offset < end {
-        let Ok(header) = PageHeader::read(file, offset, end) else { return whole };
-        bytes = bytes.saturating_add(header.stored).saturating_add(header.plain);
+        let Ok(header) = PageHeader::read(file, offset, end) else {
+            return whole;
+        };
+        bytes = bytes.saturating_add(page_bytes(&header, column));
         if header.is_data() {
             return bytes;
         }
-        offset = offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
+        offset = offset
+            .saturating_add(header.length as u64)
+            .saturating_add(header.stored as u64);
     }
     whole
+}
+
+/// Bytes that a page takes while it is read: as stored, decompressed, and what is decoded of it all at once.
+pub(crate) fn page_bytes(header: &PageHeader, column: &ColumnChunkMetaData) -> usize {
+    let pages = header.stored.saturating_add(header.plain);
+    // A record of a column that is not repeated has one value; of one that is, it may have all in the page.
+    let repeated = column.column_descr().max_rep_level() > 0;
+    let decoded = if header.is_dictionary() || repeated {
+        value_bytes(column)
+    } else {
+        0
+    };
+    pages.saturating_add(header.values.saturating_mul(decoded))
+}
+
+/// Bytes of a decoded value with its two levels; strings are views.
+pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
+    let value = match column.column_type() {
+        Type::BOOLEAN => 1,
+        Type::INT32 | Type::FLOAT => 4,
+        Type::INT64 | Type::DOUBLE | Type::INT96 => 8,
+        Type::BYTE_ARRAY => 16,
+        Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(column.column_descr().type_length()).unwrap_or(0),
+    };
+    value.saturating_add(4)
 }
 
 /// Makes sure that a row group's columns are inside the file.
@@ -188,13 +233,20 @@ fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
             return Err(format!("column `{name}` has a negative length"));
         }
         let starts = [Some(column.data_page_offset()), column.dictionary_page_offset()];
-        let end = |start: i64| u64::try_from(start).ok()?.checked_add(column.compressed_size().unsigned_abs());
+        let end = |start: i64| {
+            u64::try_from(start)
+                .ok()?
+                .checked_add(column.compressed_size().unsigned_abs())
+        };
         if starts.into_iter().flatten().any(|start| start < 0) {
             return Err(format!("column `{name}` starts at a negative offset"));
         }
         let start = starts.into_iter().flatten().min().unwrap_or(0);
         if end(start).is_none_or(|end| end > file.len()) {
-            return Err(format!("column `{name}` reaches beyond the end of the file, which has {} bytes", file.len()));
+            return Err(format!(
+                "column `{name}` reaches beyond the end of the file, which has {} bytes",
+                file.len()
+            ));
         }
         if column.file_path().is_some_and(|path| !path.is_empty()) {
             return Err(format!("column `{name}` is in another file"));
@@ -240,7 +292,12 @@ impl Opened {
         let levels = parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(&views))
             .or_else(|_| parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(fields)))
             .map_err(|e| explain(&e))?;
-        Ok(Opened { mask, levels: Arc::new(levels), names, metadata })
+        Ok(Opened {
+            mask,
+            levels: Arc::new(levels),
+            names,
+            metadata,
+        })
     }
 }
 
@@ -274,7 +331,11 @@ fn view(data_type: &DataType) -> DataType {
 
 fn explain(cause: &ParquetError) -> Error {
     let text = cause.to_string();
-    if text.contains("ncrypt") { encrypted() } else { damaged(text) }
+    if text.contains("ncrypt") {
+        encrypted()
+    } else {
+        damaged(text)
+    }
 }
 
 fn encrypted() -> Error {
