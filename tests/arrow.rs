@@ -48,14 +48,7 @@ struct Rows {
 
 impl Rows {
     fn new(columns: usize, bytes: usize) -> Self {
-        Rows {
-            columns,
-            bytes,
-            written: 0,
-            rows: Vec::new(),
-            records: Vec::new(),
-            changes: Changes::default(),
-        }
+        Rows { columns, bytes, written: 0, rows: Vec::new(), records: Vec::new(), changes: Changes::default() }
     }
 }
 
@@ -117,35 +110,16 @@ struct With {
     nul: Nul,
 }
 
-const PLAIN: With = With {
-    record_bytes: 64 << 20,
-    budget: 1 << 20,
-    full: 1 << 20,
-    pick: None,
-    format: None,
-    nul: Nul::Reject,
-};
+const PLAIN: With =
+    With { record_bytes: 64 << 20, budget: 1 << 20, full: 1 << 20, pick: None, format: None, nul: Nul::Reject };
 
 fn reading(record_bytes: usize, pick: Option<Vec<String>>, format: Option<Format>) -> Reading {
-    Reading {
-        format,
-        delimiter: None,
-        header: true,
-        encoding: None,
-        chunk_bytes: 1 << 20,
-        record_bytes,
-        pick,
-    }
+    Reading { format, delimiter: None, header: true, encoding: None, chunk_bytes: 1 << 20, record_bytes, pick }
 }
 
 fn source(path: &Path) -> Source {
     let name = path.display().to_string().into();
-    Source {
-        id: SourceId(0),
-        name,
-        location: Location::File(path.to_owned()),
-        bytes: None,
-    }
+    Source { id: SourceId(0), name, location: Location::File(path.to_owned()), bytes: None }
 }
 
 fn read(path: &Path, with: &With) -> Result<Read, Error> {
@@ -154,13 +128,9 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
     let budget = Budget::new(with.budget, &stop);
     let found = Mutex::new((Read::default(), None));
     let take = |mut chunk: Chunk| -> Result<(), Ended> {
-        let Shape::Columns(names) = &*chunk.shape else {
-            panic!("columns were expected")
-        };
+        let Shape::Columns(names) = &*chunk.shape else { panic!("columns were expected") };
         let names = names.clone();
-        let Start::Group { index, first_row } = chunk.start else {
-            panic!("a group was expected")
-        };
+        let Start::Group { index, first_row } = chunk.start else { panic!("a group was expected") };
         let mut decoder = Decoder::new(&mut chunk, with.nul);
         let mut guard = found.lock().unwrap();
         let (read, error) = &mut *guard;
@@ -192,10 +162,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
                     return Err(Ended);
                 }
                 Err(panic) => {
-                    let text = panic
-                        .downcast_ref::<String>()
-                        .cloned()
-                        .unwrap_or_else(|| "a panic".to_owned());
+                    let text = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned());
                     *error = Some(Error::new(Code::DecoderPanic, text));
                     return Err(Ended);
                 }
@@ -203,13 +170,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         }
     };
     let progress = Arc::new(Progress::default());
-    let reader = Reader {
-        reading: &reading,
-        budget: &budget,
-        stop: &stop,
-        progress,
-        submit: &take,
-    };
+    let reader = Reader { reading: &reading, budget: &budget, stop: &stop, progress, submit: &take };
     reader.run(&[source(path)])?;
     assert_eq!(budget.in_flight(), 0);
     let (read, error) = found.into_inner().unwrap();
@@ -316,49 +277,25 @@ fn arc(array: impl Array + 'static) -> ArrayRef {
 
 #[test]
 fn plain_values() {
-    expect(
-        both(arc(BooleanArray::from(vec![Some(true), None, Some(false)]))),
-        &["true", "null", "false"],
-    );
-    expect(
-        both(arc(Int8Array::from(vec![Some(-128), None, Some(127)]))),
-        &["-128", "null", "127"],
-    );
-    expect(
-        both(arc(Int16Array::from(vec![i16::MIN, i16::MAX]))),
-        &["-32768", "32767"],
-    );
+    expect(both(arc(BooleanArray::from(vec![Some(true), None, Some(false)]))), &["true", "null", "false"]);
+    expect(both(arc(Int8Array::from(vec![Some(-128), None, Some(127)]))), &["-128", "null", "127"]);
+    expect(both(arc(Int16Array::from(vec![i16::MIN, i16::MAX]))), &["-32768", "32767"]);
     expect(both(arc(Int32Array::from(vec![i32::MIN, 0]))), &["-2147483648", "0"]);
-    expect(
-        both(arc(Int64Array::from(vec![i64::MIN, i64::MAX]))),
-        &["-9223372036854775808", "9223372036854775807"],
-    );
+    expect(both(arc(Int64Array::from(vec![i64::MIN, i64::MAX]))), &["-9223372036854775808", "9223372036854775807"]);
     expect(both(arc(UInt8Array::from(vec![0, 255]))), &["0", "255"]);
     expect(both(arc(UInt16Array::from(vec![0, u16::MAX]))), &["0", "65535"]);
     expect(both(arc(UInt32Array::from(vec![0, u32::MAX]))), &["0", "4294967295"]);
-    expect(
-        both(arc(UInt64Array::from(vec![0, u64::MAX]))),
-        &["0", "18446744073709551615"],
-    );
+    expect(both(arc(UInt64Array::from(vec![0, u64::MAX]))), &["0", "18446744073709551615"]);
     expect(both(arc(NullArray::new(2))), &["null", "null"]);
     let texts = StringArray::from(vec![Some("a\"b\\\n\u{1F600}"), None, Some("")]);
     expect(both(arc(texts)), &["\"a\\\"b\\\\\\n\u{1F600}\"", "null", "\"\""]);
-    expect(
-        both(arc(LargeStringArray::from(vec![Some("x"), None]))),
-        &["\"x\"", "null"],
-    );
+    expect(both(arc(LargeStringArray::from(vec![Some("x"), None]))), &["\"x\"", "null"]);
     let views = StringViewArray::from(vec!["short", "long enough not to be inline"]);
     expect_strings(both(arc(views)), &["short", "long enough not to be inline"]);
     let bytes = BinaryArray::from(vec![Some(&b"\xFF\x00"[..]), None, Some(b""), Some(b"abc")]);
     expect(both(arc(bytes)), &["\"/wA=\"", "null", "\"\"", "\"YWJj\""]);
-    expect(
-        both(arc(LargeBinaryArray::from(vec![Some(&b"a"[..]), None]))),
-        &["\"YQ==\"", "null"],
-    );
-    expect(
-        both(arc(BinaryViewArray::from(vec![Some(&b"a"[..]), None]))),
-        &["\"YQ==\"", "null"],
-    );
+    expect(both(arc(LargeBinaryArray::from(vec![Some(&b"a"[..]), None]))), &["\"YQ==\"", "null"]);
+    expect(both(arc(BinaryViewArray::from(vec![Some(&b"a"[..]), None]))), &["\"YQ==\"", "null"]);
     let fixed = FixedSizeBinaryArray::try_from_sparse_iter_with_size([Some(b"abc"), None].into_iter(), 3).unwrap();
     expect(both(arc(fixed)), &["\"YWJj\"", "null"]);
 }
@@ -370,24 +307,12 @@ fn numbers_that_are_not_whole() {
     let floats = Float32Array::from(vec![0.1, 16_777_216.0, f32::NEG_INFINITY]);
     expect(both(arc(floats)), &["0.1", "16777216.0", "null"]);
     let halves = [0.1, -0.0, 65_504.0, 1.0, 0.333].map(f16::from_f32);
-    expect(
-        both(arc(Float16Array::from(halves.to_vec()))),
-        &["0.1", "-0.0", "65500.0", "1.0", "0.333"],
-    );
+    expect(both(arc(Float16Array::from(halves.to_vec()))), &["0.1", "-0.0", "65500.0", "1.0", "0.333"]);
     let folder = folder();
     let path = folder.path().join("x");
-    write_file(
-        &path,
-        &[batch(vec![(
-            "x",
-            arc(Float64Array::from(vec![f64::NAN, 1.0, f64::INFINITY])),
-        )])],
-    );
+    write_file(&path, &[batch(vec![("x", arc(Float64Array::from(vec![f64::NAN, 1.0, f64::INFINITY])))])]);
     assert_eq!(read(&path, &PLAIN).unwrap().changes.nulled, 2);
-    let all: Vec<f16> = (0..=u16::MAX)
-        .map(f16::from_bits)
-        .filter(|half| half.is_finite())
-        .collect();
+    let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).filter(|half| half.is_finite()).collect();
     for (half, text) in all.iter().zip(parquet(arc(Float16Array::from(all.clone())))) {
         let text = text.unwrap();
         assert_eq!(f16::from_f32(text.parse().unwrap()).to_bits(), half.to_bits(), "{text}");
@@ -397,81 +322,43 @@ fn numbers_that_are_not_whole() {
 #[test]
 fn decimals() {
     let of = |values: Vec<Option<i128>>, scale| {
-        arc(Decimal128Array::from(values)
-            .with_precision_and_scale(20, scale)
-            .unwrap())
+        arc(Decimal128Array::from(values).with_precision_and_scale(20, scale).unwrap())
     };
     let values = vec![Some(150), None, Some(-5), Some(0), Some(-12_345)];
     expect(both(of(values, 2)), &["1.50", "null", "-0.05", "0.00", "-123.45"]);
     expect(both(of(vec![Some(7), Some(-7)], 0)), &["7", "-7"]);
     expect(ipc(of(vec![Some(15), Some(0), Some(-1)], -2)), &["1500", "0", "-100"]);
-    let small = Decimal32Array::from(vec![Some(150), None])
-        .with_precision_and_scale(9, 2)
-        .unwrap();
+    let small = Decimal32Array::from(vec![Some(150), None]).with_precision_and_scale(9, 2).unwrap();
     expect(both(arc(small)), &["1.50", "null"]);
-    let middle = Decimal64Array::from(vec![Some(150), None])
-        .with_precision_and_scale(18, 1)
-        .unwrap();
+    let middle = Decimal64Array::from(vec![Some(150), None]).with_precision_and_scale(18, 1).unwrap();
     expect(both(arc(middle)), &["15.0", "null"]);
     let large = i256::from_string("12345678901234567890123456789012345678901234567890").unwrap();
-    let large = Decimal256Array::from(vec![Some(large), None])
-        .with_precision_and_scale(60, 10)
-        .unwrap();
-    expect(
-        both(arc(large)),
-        &["1234567890123456789012345678901234567890.1234567890", "null"],
-    );
+    let large = Decimal256Array::from(vec![Some(large), None]).with_precision_and_scale(60, 10).unwrap();
+    expect(both(arc(large)), &["1234567890123456789012345678901234567890.1234567890", "null"]);
 }
 
 #[test]
 fn times() {
     let days = Date32Array::from(vec![0, 19_782, -719_528, 2_932_896]);
-    expect_strings(
-        both(arc(days)),
-        &["1970-01-01", "2024-02-29", "0000-01-01", "9999-12-31"],
-    );
-    expect(
-        both(arc(Date32Array::from(vec![Some(0), None]))),
-        &["\"1970-01-01\"", "null"],
-    );
-    expect(
-        both(arc(Date32Array::from(vec![-719_529, 2_932_897, i32::MIN, i32::MAX]))),
-        &["value-unsupported"; 4],
-    );
+    expect_strings(both(arc(days)), &["1970-01-01", "2024-02-29", "0000-01-01", "9999-12-31"]);
+    expect(both(arc(Date32Array::from(vec![Some(0), None]))), &["\"1970-01-01\"", "null"]);
+    expect(both(arc(Date32Array::from(vec![-719_529, 2_932_897, i32::MIN, i32::MAX]))), &["value-unsupported"; 4]);
     let days = Date64Array::from(vec![86_400_000, 86_400_001, -1]);
-    expect_strings(
-        ipc(arc(days)),
-        &["1970-01-02", "1970-01-02T00:00:00.001", "1969-12-31T23:59:59.999"],
-    );
-    expect(
-        both(arc(Time32SecondArray::from(vec![Some(47_109), None]))),
-        &["\"13:05:09\"", "null"],
-    );
+    expect_strings(ipc(arc(days)), &["1970-01-02", "1970-01-02T00:00:00.001", "1969-12-31T23:59:59.999"]);
+    expect(both(arc(Time32SecondArray::from(vec![Some(47_109), None]))), &["\"13:05:09\"", "null"]);
     let times = Time32MillisecondArray::from(vec![0, 1, 86_399_999]);
     expect_strings(both(arc(times)), &["00:00:00", "00:00:00.001", "23:59:59.999"]);
-    expect(
-        ipc(arc(Time32SecondArray::from(vec![86_400, -1]))),
-        &["value-unsupported"; 2],
-    );
+    expect(ipc(arc(Time32SecondArray::from(vec![86_400, -1]))), &["value-unsupported"; 2]);
     let times = Time64MicrosecondArray::from(vec![1, 100_000]);
     expect_strings(both(arc(times)), &["00:00:00.000001", "00:00:00.100000"]);
-    expect_strings(
-        both(arc(Time64NanosecondArray::from(vec![1, 0]))),
-        &["00:00:00.000000001", "00:00:00"],
-    );
-    expect(
-        ipc(arc(TimestampSecondArray::from(vec![Some(-1), None]))),
-        &["\"1969-12-31T23:59:59\"", "null"],
-    );
+    expect_strings(both(arc(Time64NanosecondArray::from(vec![1, 0]))), &["00:00:00.000000001", "00:00:00"]);
+    expect(ipc(arc(TimestampSecondArray::from(vec![Some(-1), None]))), &["\"1969-12-31T23:59:59\"", "null"]);
     let instants = TimestampMillisecondArray::from(vec![1_709_211_909_123]);
     expect_strings(both(arc(instants)), &["2024-02-29T13:05:09.123"]);
     let instants = TimestampMicrosecondArray::from(vec![i64::MAX, 0]);
     expect(both(arc(instants)), &["value-unsupported", "\"1970-01-01T00:00:00\""]);
     let instants = TimestampNanosecondArray::from(vec![i64::MIN, i64::MAX]);
-    expect_strings(
-        both(arc(instants)),
-        &["1677-09-21T00:12:43.145224192", "2262-04-11T23:47:16.854775807"],
-    );
+    expect_strings(both(arc(instants)), &["1677-09-21T00:12:43.145224192", "2262-04-11T23:47:16.854775807"]);
     let zoned = |zone: &str| arc(TimestampMillisecondArray::from(vec![1_709_211_909_000]).with_timezone(zone));
     expect_strings(both(zoned("UTC")), &["2024-02-29T13:05:09Z"]);
     expect_strings(both(zoned("+00:00")), &["2024-02-29T13:05:09Z"]);
@@ -484,49 +371,22 @@ fn times() {
 fn spans_of_time() {
     let spans = DurationSecondArray::from(vec![Some(90_061), None, Some(0)]);
     expect(both(arc(spans)), &["\"PT90061S\"", "null", "\"PT0S\""]);
-    expect_strings(
-        both(arc(DurationMillisecondArray::from(vec![1_500, -1_500]))),
-        &["PT1.5S", "PT-1.5S"],
-    );
+    expect_strings(both(arc(DurationMillisecondArray::from(vec![1_500, -1_500]))), &["PT1.5S", "PT-1.5S"]);
     expect_strings(both(arc(DurationMicrosecondArray::from(vec![1]))), &["PT0.000001S"]);
-    expect_strings(
-        both(arc(DurationNanosecondArray::from(vec![i64::MIN]))),
-        &["PT-9223372036.854775808S"],
-    );
+    expect_strings(both(arc(DurationNanosecondArray::from(vec![i64::MIN]))), &["PT-9223372036.854775808S"]);
     let months = IntervalYearMonthArray::from(vec![14, -14, 0, 1]);
     expect_strings(ipc(arc(months)), &["P1Y2M", "P-1Y-2M", "PT0S", "P1M"]);
-    let days = vec![
-        IntervalDayTime::new(3, 4_500),
-        IntervalDayTime::new(-3, 0),
-        IntervalDayTime::new(0, i32::MIN),
-    ];
-    expect_strings(
-        ipc(arc(IntervalDayTimeArray::from(days))),
-        &["P3DT4.5S", "P-3D", "PT-2147483.648S"],
-    );
-    let all = vec![
-        IntervalMonthDayNano::new(1, 2, 3_500_000_000),
-        IntervalMonthDayNano::new(12, 0, -1),
-    ];
-    expect_strings(
-        ipc(arc(IntervalMonthDayNanoArray::from(all))),
-        &["P1M2DT3.5S", "P1YT-0.000000001S"],
-    );
+    let days = vec![IntervalDayTime::new(3, 4_500), IntervalDayTime::new(-3, 0), IntervalDayTime::new(0, i32::MIN)];
+    expect_strings(ipc(arc(IntervalDayTimeArray::from(days))), &["P3DT4.5S", "P-3D", "PT-2147483.648S"]);
+    let all = vec![IntervalMonthDayNano::new(1, 2, 3_500_000_000), IntervalMonthDayNano::new(12, 0, -1)];
+    expect_strings(ipc(arc(IntervalMonthDayNanoArray::from(all))), &["P1M2DT3.5S", "P1YT-0.000000001S"]);
 }
 
 macro_rules! list {
     ($builder:ident) => {{
         let mut builder = $builder::new(Int32Builder::new());
-        for items in [
-            Some(vec![Some(1), None, Some(3)]),
-            None,
-            Some(vec![]),
-            Some(vec![Some(4)]),
-        ] {
-            items
-                .iter()
-                .flatten()
-                .for_each(|item| builder.values().append_option(*item));
+        for items in [Some(vec![Some(1), None, Some(3)]), None, Some(vec![]), Some(vec![Some(4)])] {
+            items.iter().flatten().for_each(|item| builder.values().append_option(*item));
             builder.append(items.is_some());
         }
         arc(builder.finish())
@@ -552,17 +412,11 @@ fn lists() {
 
 #[test]
 fn structs() {
-    let fields: Fields = ["a", "b", "b"]
-        .map(|name| Field::new(name, DataType::Int32, true))
-        .to_vec()
-        .into();
+    let fields: Fields = ["a", "b", "b"].map(|name| Field::new(name, DataType::Int32, true)).to_vec().into();
     let column = |n| arc(Int32Array::from(vec![Some(n), None]));
     let nulls = NullBuffer::from(vec![true, false]);
     let array = StructArray::new(fields.clone(), vec![column(1), column(2), column(3)], None);
-    expect(
-        ipc(arc(array)),
-        &["{\"a\":1,\"b\":2,\"b.1\":3}", "{\"a\":null,\"b\":null,\"b.1\":null}"],
-    );
+    expect(ipc(arc(array)), &["{\"a\":1,\"b\":2,\"b.1\":3}", "{\"a\":null,\"b\":null,\"b.1\":null}"]);
     let two: Fields = fields.iter().take(2).cloned().collect();
     let array = StructArray::new(two, vec![column(1), column(2)], Some(nulls.clone()));
     expect(both(arc(array.clone())), &["{\"a\":1,\"b\":2}", "null"]);
@@ -587,10 +441,7 @@ fn maps() {
     map.keys().append_value("a");
     map.values().append_value(2);
     map.append(true).unwrap();
-    expect(
-        both(arc(map.finish())),
-        &["{\"a\\n\":1,\"b\":null}", "null", "{}", "[[\"a\",1],[\"a\",2]]"],
-    );
+    expect(both(arc(map.finish())), &["{\"a\\n\":1,\"b\":null}", "null", "{}", "[[\"a\",1],[\"a\",2]]"]);
     let mut map = MapBuilder::new(None, Int32Builder::new(), ListBuilder::new(Int32Builder::new()));
     map.keys().append_value(7);
     map.values().append(true);
@@ -619,32 +470,11 @@ fn nul_in_text_and_in_names() {
     let path = folder.path().join("x");
     let fields: Fields = vec![Field::new("a\0", DataType::Int32, true)].into();
     let odd = StructArray::new(fields, vec![arc(Int32Array::from(vec![1]))], None);
-    write_file(
-        &path,
-        &[batch(vec![
-            ("x", arc(StringArray::from(vec!["a\0b"]))),
-            ("y", arc(odd)),
-        ])],
-    );
+    write_file(&path, &[batch(vec![("x", arc(StringArray::from(vec!["a\0b"]))), ("y", arc(odd))])]);
     let rejected = read(&path, &PLAIN).unwrap().rows.remove(0);
-    assert!(
-        rejected
-            .iter()
-            .all(|cell| cell.as_ref().is_err_and(|fault| fault.code == Code::Nul))
-    );
-    assert!(
-        rejected[0]
-            .as_ref()
-            .is_err_and(|fault| fault.reason.contains("column `x`"))
-    );
-    let replaced = read(
-        &path,
-        &With {
-            nul: Nul::Replace,
-            ..PLAIN
-        },
-    )
-    .unwrap();
+    assert!(rejected.iter().all(|cell| cell.as_ref().is_err_and(|fault| fault.code == Code::Nul)));
+    assert!(rejected[0].as_ref().is_err_and(|fault| fault.reason.contains("column `x`")));
+    let replaced = read(&path, &With { nul: Nul::Replace, ..PLAIN }).unwrap();
     assert_eq!(replaced.rows[0][0], Ok("\"a\u{FFFD}b\"".to_owned()));
     assert_eq!(replaced.rows[0][1], Ok("{\"a\u{FFFD}\":1}".to_owned()));
     assert_eq!(replaced.changes.nul_replaced, 1);
@@ -662,10 +492,7 @@ fn wide(rows: i64) -> RecordBatch {
     batch(vec![
         ("id", arc(Int64Array::from_iter_values(0..rows))),
         ("text", arc(texts.collect::<StringArray>())),
-        (
-            "even",
-            arc((0..rows).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>()),
-        ),
+        ("even", arc((0..rows).map(|i| Some(i % 2 == 0)).collect::<BooleanArray>())),
         ("list", arc(lists.finish())),
         ("same", arc(StringArray::from_iter_values(same))),
     ])
@@ -675,11 +502,7 @@ fn check_wide(read: &Read, rows: i64) {
     assert_eq!(read.rows.len(), usize::try_from(rows).unwrap());
     for (i, row) in (0i64..).zip(&read.rows) {
         assert_eq!(row[0], Ok(i.to_string()));
-        let text = if i % 7 == 0 {
-            "null".to_owned()
-        } else {
-            format!("\"row number {i} of quite a few\"")
-        };
+        let text = if i % 7 == 0 { "null".to_owned() } else { format!("\"row number {i} of quite a few\"") };
         assert_eq!(row[1], Ok(text));
         assert_eq!(row[2], Ok((i % 2 == 0).to_string()));
         assert_eq!(row[4], Ok(format!("\"{}\"", if i % 2 == 0 { "even" } else { "odd" })));
@@ -701,15 +524,7 @@ fn many_rows_whatever_the_limits() {
             .build();
         write_parquet(&path, std::slice::from_ref(&whole), properties);
         for (full, record_bytes) in [(1, 64 << 20), (1 << 20, 64 << 20), (100, 1 << 20), (1 << 20, 600 << 10)] {
-            let read = read(
-                &path,
-                &With {
-                    full,
-                    record_bytes,
-                    ..PLAIN
-                },
-            )
-            .unwrap();
+            let read = read(&path, &With { full, record_bytes, ..PLAIN }).unwrap();
             check_wide(&read, rows);
             assert_eq!(read.starts, [(0, 0), (1, 0), (2, 0)]);
         }
@@ -748,16 +563,9 @@ impl Iterator for Answers {
 
 fn ids_through_the_pool(path: &Path) -> Vec<String> {
     let (jobs, answers) = sluice::in_order::pool(3, 4, |mut chunk: Chunk| {
-        let Shape::Columns(names) = &*chunk.shape else {
-            panic!("columns were expected")
-        };
+        let Shape::Columns(names) = &*chunk.shape else { panic!("columns were expected") };
         let columns = names.len();
-        Answers {
-            decoder: Decoder::new(&mut chunk, Nul::Reject),
-            chunk,
-            columns,
-            more: true,
-        }
+        Answers { decoder: Decoder::new(&mut chunk, Nul::Reject), chunk, columns, more: true }
     })
     .unwrap();
     let source = source(path);
@@ -767,13 +575,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
         let budget = Budget::new(32 << 20, &stop);
         let submit = |chunk| jobs.submit(chunk).map_err(|_| Ended);
         let progress = Arc::new(Progress::default());
-        let reader = Reader {
-            reading: &reading,
-            budget: &budget,
-            stop: &stop,
-            progress,
-            submit: &submit,
-        };
+        let reader = Reader { reading: &reading, budget: &budget, stop: &stop, progress, submit: &submit };
         let outcome = reader.run(&[source]);
         jobs.end(outcome);
     });
@@ -786,9 +588,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
 fn several_threads_read_one_file() {
     let folder = folder();
     let (parquet, arrow) = (folder.path().join("x.parquet"), folder.path().join("x.arrow"));
-    let properties = WriterProperties::builder()
-        .set_max_row_group_row_count(Some(1_000))
-        .build();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(1_000)).build();
     write_parquet(&parquet, &[wide(30_000)], properties);
     write_file(&arrow, &[wide(30_000)]);
     let expected: Vec<String> = (0..30_000).map(|i| i.to_string()).collect();
@@ -806,11 +606,7 @@ fn columns_are_picked_and_named_apart() {
     write_file(&file, std::slice::from_ref(&columns));
     write_stream(&stream, std::slice::from_ref(&columns), None);
     let parquet = folder.path().join("parquet");
-    write_parquet(
-        &parquet,
-        &[columns.project(&[0, 1, 3]).unwrap()],
-        WriterProperties::default(),
-    );
+    write_parquet(&parquet, &[columns.project(&[0, 1, 3]).unwrap()], WriterProperties::default());
     for path in [&file, &stream] {
         assert_eq!(read(path, &PLAIN).unwrap().names, ["a", "b", "a.1", "c"]);
         let pick = Some(vec!["c".to_owned(), "a.1".to_owned(), "zzz".to_owned()]);
@@ -818,30 +614,12 @@ fn columns_are_picked_and_named_apart() {
         assert_eq!(picked.names, ["a.1", "c"]);
         assert_eq!(picked.rows, [[Ok("3".to_owned()), Ok("4".to_owned())]]);
     }
-    let picked = read(
-        &parquet,
-        &With {
-            pick: Some(vec!["c".to_owned(), "a".to_owned()]),
-            ..PLAIN
-        },
-    )
-    .unwrap();
+    let picked = read(&parquet, &With { pick: Some(vec!["c".to_owned(), "a".to_owned()]), ..PLAIN }).unwrap();
     assert_eq!(picked.names, ["a", "c"]);
     assert_eq!(picked.rows, [[Ok("1".to_owned()), Ok("4".to_owned())]]);
     for path in [&file, &stream, &parquet] {
-        let none = read(
-            path,
-            &With {
-                pick: Some(Vec::new()),
-                ..PLAIN
-            },
-        )
-        .unwrap();
-        assert_eq!(
-            (none.names.len(), none.rows.len()),
-            (0, 1),
-            "a row without columns is a row"
-        );
+        let none = read(path, &With { pick: Some(Vec::new()), ..PLAIN }).unwrap();
+        assert_eq!((none.names.len(), none.rows.len()), (0, 1), "a row without columns is a row");
     }
 }
 
@@ -879,12 +657,7 @@ fn too_large(outcome: Result<Read, Error>) {
     let error = match outcome {
         Err(error) => error,
         Ok(read) => {
-            let fault = read
-                .rows
-                .into_iter()
-                .flatten()
-                .find_map(Result::err)
-                .expect("an error or a fault");
+            let fault = read.rows.into_iter().flatten().find_map(Result::err).expect("an error or a fault");
             Error::from(fault)
         }
     };
@@ -902,33 +675,13 @@ fn rows(outcome: Result<Read, Error>) -> usize {
 fn one_large_string() {
     let folder = folder();
     let path = folder.path().join("x");
-    let small = With {
-        record_bytes: 1 << 20,
-        ..PLAIN
-    };
+    let small = With { record_bytes: 1 << 20, ..PLAIN };
     let large = "x".repeat(64 << 20);
     let one = batch(vec![("x", arc(StringArray::from(vec![large.as_str()])))]);
-    for codec in [
-        Compression::SNAPPY,
-        Compression::ZSTD(Default::default()),
-        Compression::BROTLI(Default::default()),
-    ] {
-        write_parquet(
-            &path,
-            std::slice::from_ref(&one),
-            WriterProperties::builder().set_compression(codec).build(),
-        );
+    for codec in [Compression::SNAPPY, Compression::ZSTD(Default::default()), Compression::BROTLI(Default::default())] {
+        write_parquet(&path, std::slice::from_ref(&one), WriterProperties::builder().set_compression(codec).build());
         too_large(read(&path, &small));
-        assert_eq!(
-            rows(read(
-                &path,
-                &With {
-                    record_bytes: 65 << 20,
-                    ..PLAIN
-                }
-            )),
-            1
-        );
+        assert_eq!(rows(read(&path, &With { record_bytes: 65 << 20, ..PLAIN })), 1);
     }
     write_file(&path, std::slice::from_ref(&one));
     too_large(read(&path, &small));
@@ -945,23 +698,8 @@ fn one_large_list() {
     let list = ListArray::new(item, OffsetBuffer::from_lengths([8 << 20]), nulls, None);
     write_parquet(&path, &[batch(vec![("x", arc(list))])], WriterProperties::default());
     assert!(std::fs::metadata(&path).unwrap().len() < 10_000);
-    too_large(read(
-        &path,
-        &With {
-            record_bytes: 1 << 20,
-            ..PLAIN
-        },
-    ));
-    assert_eq!(
-        rows(read(
-            &path,
-            &With {
-                record_bytes: 64 << 20,
-                ..PLAIN
-            }
-        )),
-        1
-    );
+    too_large(read(&path, &With { record_bytes: 1 << 20, ..PLAIN }));
+    assert_eq!(rows(read(&path, &With { record_bytes: 64 << 20, ..PLAIN })), 1);
 }
 
 #[test]
@@ -972,41 +710,15 @@ fn one_large_value_many_times() {
     let values: StringArray = (0..500).map(|_| Some(value.as_str())).collect();
     write_parquet(&path, &[batch(vec![("x", arc(values))])], WriterProperties::default());
     assert!(std::fs::metadata(&path).unwrap().len() < 2_000_000);
-    assert_eq!(
-        rows(read(
-            &path,
-            &With {
-                record_bytes: 1 << 20,
-                ..PLAIN
-            }
-        )),
-        500
-    );
+    assert_eq!(rows(read(&path, &With { record_bytes: 1 << 20, ..PLAIN })), 500);
     // Each told by how much of the one before it repeats: all are in one page, and together do not fit.
-    let properties = WriterProperties::builder()
-        .set_dictionary_enabled(false)
-        .set_encoding(Encoding::DELTA_BYTE_ARRAY)
-        .build();
+    let properties =
+        WriterProperties::builder().set_dictionary_enabled(false).set_encoding(Encoding::DELTA_BYTE_ARRAY).build();
     let values: StringArray = (0..500).map(|i| Some(format!("{}{i}", &value[..500 << 10]))).collect();
     write_parquet(&path, &[batch(vec![("x", arc(values))])], properties);
     assert!(std::fs::metadata(&path).unwrap().len() < 2_000_000);
-    too_large(read(
-        &path,
-        &With {
-            record_bytes: 10 << 20,
-            ..PLAIN
-        },
-    ));
-    assert_eq!(
-        rows(read(
-            &path,
-            &With {
-                record_bytes: 300 << 20,
-                ..PLAIN
-            }
-        )),
-        500
-    );
+    too_large(read(&path, &With { record_bytes: 10 << 20, ..PLAIN }));
+    assert_eq!(rows(read(&path, &With { record_bytes: 300 << 20, ..PLAIN })), 500);
 }
 
 #[test]
@@ -1020,20 +732,8 @@ fn lists_that_share_their_items() {
     let views = arc(ListViewArray::new(item, offsets, sizes, inner, None));
     let item = Arc::new(Field::new_list_field(views.data_type().clone(), true));
     let (offsets, sizes) = spans(10, 1_000);
-    write_file(
-        &path,
-        &[batch(vec![(
-            "x",
-            arc(ListViewArray::new(item, offsets, sizes, views, None)),
-        )])],
-    );
-    too_large(read(
-        &path,
-        &With {
-            record_bytes: 8 << 20,
-            ..PLAIN
-        },
-    ));
+    write_file(&path, &[batch(vec![("x", arc(ListViewArray::new(item, offsets, sizes, views, None)))])]);
+    too_large(read(&path, &With { record_bytes: 8 << 20, ..PLAIN }));
 }
 
 #[test]
@@ -1078,16 +778,9 @@ fn text_that_is_not_utf8_is_a_fault() {
         parquet::file::writer::SerializedFileWriter::new(file, Arc::new(schema), Default::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    let values = [
-        b"{}".to_vec(),
-        b"long enough not to be inline \xFF".to_vec(),
-        b"\xC0".to_vec(),
-    ];
+    let values = [b"{}".to_vec(), b"long enough not to be inline \xFF".to_vec(), b"\xC0".to_vec()];
     let values = values.map(parquet::data_type::ByteArray::from);
-    column
-        .typed::<parquet::data_type::ByteArrayType>()
-        .write_batch(&values, None, None)
-        .unwrap();
+    column.typed::<parquet::data_type::ByteArrayType>().write_batch(&values, None, None).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
@@ -1099,13 +792,7 @@ fn text_that_is_not_utf8_is_a_fault() {
 // The corpora.
 
 #[derive(serde::Deserialize)]
-struct Corpus {
-    files: BTreeMap<String, Expected>,
-}
-
-#[derive(serde::Deserialize)]
 struct Expected {
-    format: Option<String>,
     expect: String,
     #[serde(default)]
     why: String,
@@ -1184,18 +871,20 @@ fn corpora_are_read_as_others_read_them() {
     let mut files = 0;
     for set in std::fs::read_dir(&corpora).unwrap() {
         let set = set.unwrap().path();
-        let Ok(expected) = std::fs::read(set.join("expected.json")) else {
+        let Ok(expected) = std::fs::read(set.join("expected.json")) else { continue };
+        // Others are not for this test, and one has lone surrogates, which are not to be read.
+        let text = String::from_utf8_lossy(&expected);
+        if !["parquet", "ipc"].iter().any(|format| text.contains(&format!("\"format\": \"{format}\""))) {
             continue;
-        };
-        let Ok(expected) = serde_json::from_slice::<Corpus>(&expected) else {
-            continue;
-        };
-        for (name, expected) in &expected.files {
-            let format = match expected.format.as_deref() {
+        }
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        for (name, expected) in expected["files"].as_object().into_iter().flatten() {
+            let format = match expected["format"].as_str() {
                 Some("parquet") => Format::Parquet,
                 Some("ipc") => Format::Arrow,
                 _ => continue,
             };
+            let expected: Expected = serde_json::from_value(expected.clone()).unwrap();
             if expected.container.is_some() {
                 continue;
             }
@@ -1203,13 +892,7 @@ fn corpora_are_read_as_others_read_them() {
             files += 1;
             let start = Instant::now();
             for full in [1, 1 << 20] {
-                let with = With {
-                    format: Some(format),
-                    full,
-                    record_bytes: 64 << 20,
-                    budget: 256 << 20,
-                    ..PLAIN
-                };
+                let with = With { format: Some(format), full, record_bytes: 64 << 20, budget: 256 << 20, ..PLAIN };
                 let outcome = read(&path, &with);
                 if std::env::var_os("SLUICE_VERBOSE").is_some() && full > 1 {
                     let rows = |read: &Read| format!("{} rows", read.rows.len());
@@ -1219,15 +902,11 @@ fn corpora_are_read_as_others_read_them() {
                         outcome.as_ref().map_or_else(ToString::to_string, rows)
                     );
                 }
-                for difference in differences(expected, &outcome) {
+                for difference in differences(&expected, &outcome) {
                     found.push(format!("{} {name}: {difference}", expected.expect));
                 }
             }
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "{name} took {:?}",
-                start.elapsed()
-            );
+            assert!(start.elapsed() < Duration::from_secs(20), "{name} took {:?}", start.elapsed());
         }
     }
     found.dedup();

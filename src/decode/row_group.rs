@@ -50,16 +50,7 @@ impl RowGroup {
     pub fn new(group: row_groups::RowGroup, nul: Nul) -> Self {
         let batch_rows = batch_rows(&group);
         let meter = Arc::new(Meter::new(group.page_bytes));
-        RowGroup {
-            group,
-            meter,
-            nul,
-            batch_rows,
-            reader: None,
-            current: None,
-            done: 0,
-            read: 0,
-        }
+        RowGroup { group, meter, nul, batch_rows, reader: None, current: None, done: 0, read: 0 }
     }
 
     /// The next batch of rows; nothing after the last.
@@ -86,15 +77,9 @@ impl RowGroup {
                 let rest = self.group.rows - self.read;
                 let selection = (self.read > 0).then(|| {
                     let rows = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
-                    RowSelection::from(vec![
-                        RowSelector::skip(rows(self.read)),
-                        RowSelector::select(rows(rest)),
-                    ])
+                    RowSelection::from(vec![RowSelector::skip(rows(self.read)), RowSelector::select(rows(rest))])
                 });
-                let pages = Pages {
-                    group: &self.group,
-                    meter: &self.meter,
-                };
+                let pages = Pages { group: &self.group, meter: &self.meter };
                 let levels = &self.group.levels;
                 let reader =
                     ParquetRecordBatchReader::try_new_with_row_groups(levels, &pages, self.batch_rows, selection);
@@ -118,10 +103,7 @@ impl RowGroup {
     #[cold]
     fn damaged(&self, cause: String) -> Fault {
         let (index, row) = (self.group.index, self.read);
-        Fault::new(
-            Code::Format,
-            format!("row group {index} is damaged after row {row}: {cause}"),
-        )
+        Fault::new(Code::Format, format!("row group {index} is damaged after row {row}: {cause}"))
     }
 }
 
@@ -138,21 +120,14 @@ impl Decode for RowGroup {
                     return Ok(true);
                 }
             }
-            let at = Mark {
-                record: self.done,
-                ..Mark::default()
-            };
+            let at = Mark { record: self.done, ..Mark::default() };
             let batch = self.next().map_err(|fault| (at, fault))?;
             let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
             let read = u32::try_from(rows).ok().and_then(|rows| self.read.checked_add(rows));
             match (batch, read) {
                 (Some(batch), Some(read)) if read <= self.group.rows => {
                     let record_bytes = self.group.record_bytes;
-                    let setting = Setting {
-                        first: self.read,
-                        record_bytes,
-                        utf8: Utf8::Unchecked,
-                    };
+                    let setting = Setting { first: self.read, record_bytes, utf8: Utf8::Unchecked };
                     self.current = Some(Columns::with(&batch, setting, self.nul));
                     self.read = read;
                 }
@@ -162,11 +137,7 @@ impl Decode for RowGroup {
                 }
                 (batch, _) => {
                     let (index, rows) = (self.group.index, self.group.rows);
-                    let found = if batch.is_some() {
-                        "more".to_owned()
-                    } else {
-                        format!("only {}", self.done)
-                    };
+                    let found = if batch.is_some() { "more".to_owned() } else { format!("only {}", self.done) };
                     let reason = format!("row group {index} has {found} rows where the file's footer says {rows}");
                     return Err((at, Fault::new(Code::Format, reason)));
                 }
@@ -176,10 +147,7 @@ impl Decode for RowGroup {
 
     fn extent(&self) -> Extent {
         let current = self.current.as_ref().map_or(0, |current| current.extent().records);
-        Extent {
-            records: u64::from(self.done) + current,
-            lines: 0,
-        }
+        Extent { records: u64::from(self.done) + current, lines: 0 }
     }
 }
 
@@ -189,14 +157,7 @@ fn batch_rows(group: &row_groups::RowGroup) -> usize {
     let about = group.about();
     let rows = i64::from(group.rows.max(1));
     let average = usize::try_from(about.total_byte_size() / rows).unwrap_or(0).max(1);
-    let fixed = about
-        .columns()
-        .iter()
-        .filter(|column| column.column_type() == Type::FIXED_LEN_BYTE_ARRAY);
-    let fixed: usize = fixed
-        .map(|column| usize::try_from(column.column_descr().type_length()).unwrap_or(0))
-        .sum();
-    (BATCH_BYTES / average)
-        .clamp(16, MOST_ROWS)
-        .min((group.page_bytes / 4 / fixed.max(1)).max(1))
+    let fixed = about.columns().iter().filter(|column| column.column_type() == Type::FIXED_LEN_BYTE_ARRAY);
+    let fixed: usize = fixed.map(|column| usize::try_from(column.column_descr().type_length()).unwrap_or(0)).sum();
+    (BATCH_BYTES / average).clamp(16, MOST_ROWS).min((group.page_bytes / 4 / fixed.max(1)).max(1))
 }

@@ -67,13 +67,7 @@ impl ChunkReader for SharedFile {
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         // Only page headers are read so; most are below 100 bytes.
-        Ok(BufReader::with_capacity(
-            512,
-            From {
-                file: Arc::clone(&self.0),
-                offset: start,
-            },
-        ))
+        Ok(BufReader::with_capacity(512, From { file: Arc::clone(&self.0), offset: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -119,10 +113,7 @@ impl Reader<'_> {
             let held = self.budget.acquire(bytes, self.stop).map_err(|_| Ended)?;
             (self.submit)(Chunk {
                 source: source.id,
-                start: Start::Group {
-                    index: number,
-                    first_row: 0,
-                },
+                start: Start::Group { index: number, first_row: 0 },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
                     file: file.clone(),
@@ -157,14 +148,8 @@ impl Reader<'_> {
         file: &Positioned,
         index: usize,
     ) -> Result<usize, Error> {
-        let columns = about
-            .columns()
-            .iter()
-            .enumerate()
-            .filter(|(leaf, _)| mask.leaf_included(*leaf));
-        let pages = columns
-            .map(|(_, column)| first_pages(column, file))
-            .fold(0usize, usize::saturating_add);
+        let columns = about.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let pages = columns.map(|(_, column)| first_pages(column, file)).fold(0usize, usize::saturating_add);
         let limit = self.limit();
         if pages > limit {
             let reason = format!(
@@ -193,9 +178,7 @@ fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
         if header.is_data() {
             return bytes;
         }
-        offset = offset
-            .saturating_add(header.length as u64)
-            .saturating_add(header.stored as u64);
+        offset = offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
     }
     whole
 }
@@ -205,11 +188,7 @@ pub(crate) fn page_bytes(header: &PageHeader, column: &ColumnChunkMetaData) -> u
     let pages = header.stored.saturating_add(header.plain);
     // A record of a column that is not repeated has one value; of one that is, it may have all in the page.
     let repeated = column.column_descr().max_rep_level() > 0;
-    let decoded = if header.is_dictionary() || repeated {
-        value_bytes(column)
-    } else {
-        0
-    };
+    let decoded = if header.is_dictionary() || repeated { value_bytes(column) } else { 0 };
     pages.saturating_add(header.values.saturating_mul(decoded))
 }
 
@@ -233,20 +212,13 @@ fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
             return Err(format!("column `{name}` has a negative length"));
         }
         let starts = [Some(column.data_page_offset()), column.dictionary_page_offset()];
-        let end = |start: i64| {
-            u64::try_from(start)
-                .ok()?
-                .checked_add(column.compressed_size().unsigned_abs())
-        };
+        let end = |start: i64| u64::try_from(start).ok()?.checked_add(column.compressed_size().unsigned_abs());
         if starts.into_iter().flatten().any(|start| start < 0) {
             return Err(format!("column `{name}` starts at a negative offset"));
         }
         let start = starts.into_iter().flatten().min().unwrap_or(0);
         if end(start).is_none_or(|end| end > file.len()) {
-            return Err(format!(
-                "column `{name}` reaches beyond the end of the file, which has {} bytes",
-                file.len()
-            ));
+            return Err(format!("column `{name}` reaches beyond the end of the file, which has {} bytes", file.len()));
         }
         if column.file_path().is_some_and(|path| !path.is_empty()) {
             return Err(format!("column `{name}` is in another file"));
@@ -292,12 +264,7 @@ impl Opened {
         let levels = parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(&views))
             .or_else(|_| parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(fields)))
             .map_err(|e| explain(&e))?;
-        Ok(Opened {
-            mask,
-            levels: Arc::new(levels),
-            names,
-            metadata,
-        })
+        Ok(Opened { mask, levels: Arc::new(levels), names, metadata })
     }
 }
 
@@ -331,11 +298,7 @@ fn view(data_type: &DataType) -> DataType {
 
 fn explain(cause: &ParquetError) -> Error {
     let text = cause.to_string();
-    if text.contains("ncrypt") {
-        encrypted()
-    } else {
-        damaged(text)
-    }
+    if text.contains("ncrypt") { encrypted() } else { damaged(text) }
 }
 
 fn encrypted() -> Error {

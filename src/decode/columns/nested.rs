@@ -20,46 +20,25 @@ pub(super) fn nested(array: &ArrayRef, utf8: Utf8, nul: Nul) -> Box<dyn Cells> {
     match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            Box::new(Lists {
-                spans: list.offsets().clone(),
-                items: of(list.values()),
-            })
+            Box::new(Lists { spans: list.offsets().clone(), items: of(list.values()) })
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            Box::new(Lists {
-                spans: list.offsets().clone(),
-                items: of(list.values()),
-            })
+            Box::new(Lists { spans: list.offsets().clone(), items: of(list.values()) })
         }
         DataType::FixedSizeList(..) => {
             let list = array.as_fixed_size_list();
-            Box::new(Lists {
-                spans: Fixed(list.value_length().as_usize()),
-                items: of(list.values()),
-            })
+            Box::new(Lists { spans: Fixed(list.value_length().as_usize()), items: of(list.values()) })
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
-            let spans = Views {
-                offsets: list.offsets().clone(),
-                sizes: list.sizes().clone(),
-            };
-            Box::new(Lists {
-                spans,
-                items: of(list.values()),
-            })
+            let spans = Views { offsets: list.offsets().clone(), sizes: list.sizes().clone() };
+            Box::new(Lists { spans, items: of(list.values()) })
         }
         DataType::LargeListView(_) => {
             let list = array.as_list_view::<i64>();
-            let spans = Views {
-                offsets: list.offsets().clone(),
-                sizes: list.sizes().clone(),
-            };
-            Box::new(Lists {
-                spans,
-                items: of(list.values()),
-            })
+            let spans = Views { offsets: list.offsets().clone(), sizes: list.sizes().clone() };
+            Box::new(Lists { spans, items: of(list.values()) })
         }
         DataType::Struct(_) => {
             let fields = array.as_struct();
@@ -69,11 +48,7 @@ pub(super) fn nested(array: &ArrayRef, utf8: Utf8, nul: Nul) -> Box<dyn Cells> {
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            Box::new(Maps {
-                spans: map.offsets().clone(),
-                keys: of(map.keys()),
-                values: of(map.values()),
-            })
+            Box::new(Maps { spans: map.offsets().clone(), keys: of(map.keys()), values: of(map.values()) })
         }
         DataType::Dictionary(key, _) => {
             let values = of(array.as_any_dictionary().values());
@@ -279,10 +254,7 @@ fn repeats(keys: &mut [std::ops::Range<usize>], out: &[u8]) -> bool {
 }
 
 fn dictionary<K: ArrowDictionaryKeyType>(array: &ArrayRef, values: Box<dyn Cells>) -> Box<dyn Cells> {
-    Box::new(Dictionaries {
-        keys: array.as_dictionary::<K>().keys().clone(),
-        values,
-    })
+    Box::new(Dictionaries { keys: array.as_dictionary::<K>().keys().clone(), values })
 }
 
 struct Dictionaries<K: ArrowDictionaryKeyType> {
@@ -298,10 +270,7 @@ impl<K: ArrowDictionaryKeyType> Cells for Dictionaries<K> {
 
 fn runs<E: RunEndIndexType>(array: &ArrayRef, of: impl Fn(&ArrayRef) -> Box<dyn Cells>) -> Box<dyn Cells> {
     match array.as_run_opt::<E>() {
-        Some(runs) => Box::new(Runs {
-            ends: runs.run_ends().clone(),
-            values: of(runs.values()),
-        }),
+        Some(runs) => Box::new(Runs { ends: runs.run_ends().clone(), values: of(runs.values()) }),
         None => Box::new(Unknown(array.data_type().clone())),
     }
 }
@@ -326,9 +295,7 @@ struct Unions {
 impl Cells for Unions {
     fn write(&self, row: usize, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
         let id = self.union.type_id(row);
-        let child = usize::try_from(id)
-            .ok()
-            .and_then(|slot| self.children.get(slot)?.as_ref());
+        let child = usize::try_from(id).ok().and_then(|slot| self.children.get(slot)?.as_ref());
         match child {
             Some(child) => child.write(self.union.value_offset(row), out, pen),
             None => Err(unsupported(format_args!("the union has no child for type id {id}"))),

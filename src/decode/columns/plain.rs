@@ -27,11 +27,7 @@ pub(super) struct Nullable {
 
 impl Cells for Nullable {
     fn write(&self, row: usize, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
-        if self.nulls.is_null(row) {
-            Nulls.write(row, out, pen)
-        } else {
-            self.cells.write(row, out, pen)
-        }
+        if self.nulls.is_null(row) { Nulls.write(row, out, pen) } else { self.cells.write(row, out, pen) }
     }
 }
 
@@ -67,10 +63,7 @@ pub(super) fn numbers(array: &ArrayRef) -> Box<dyn Cells> {
     where
         T::Native: std::fmt::Display,
     {
-        Box::new(Decimals {
-            values: array.as_primitive::<T>().clone(),
-            scale,
-        })
+        Box::new(Decimals { values: array.as_primitive::<T>().clone(), scale })
     }
     match array.data_type() {
         DataType::Int8 => of::<Int8Type>(array),
@@ -194,19 +187,10 @@ where
 /// Text of any kind.
 pub(super) fn strings(array: &ArrayRef, utf8: Utf8) -> Box<dyn Cells> {
     match array.data_type() {
-        DataType::Utf8 => Box::new(Texts {
-            bytes: array.as_bytes::<Utf8Type>().clone(),
-            utf8,
-        }),
-        DataType::LargeUtf8 => Box::new(Texts {
-            bytes: array.as_bytes::<LargeUtf8Type>().clone(),
-            utf8,
-        }),
+        DataType::Utf8 => Box::new(Texts { bytes: array.as_bytes::<Utf8Type>().clone(), utf8 }),
+        DataType::LargeUtf8 => Box::new(Texts { bytes: array.as_bytes::<LargeUtf8Type>().clone(), utf8 }),
         // As bytes, so that no `str` is made of what may not be UTF-8.
-        _ => Box::new(Texts {
-            bytes: array.as_string_view().clone().to_binary_view(),
-            utf8,
-        }),
+        _ => Box::new(Texts { bytes: array.as_string_view().clone().to_binary_view(), utf8 }),
     }
 }
 

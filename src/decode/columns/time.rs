@@ -43,10 +43,7 @@ fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, form: Form) -> Box<dyn Cel
 where
     T::Native: Into<i64>,
 {
-    Box::new(Instants {
-        values: array.as_primitive::<T>().clone(),
-        form,
-    })
+    Box::new(Instants { values: array.as_primitive::<T>().clone(), form })
 }
 
 struct Instants<T: ArrowPrimitiveType> {
@@ -120,10 +117,7 @@ where
             Form::Time(unit) => {
                 let (seconds, fraction) = split(value, unit);
                 if !(0..DAY).contains(&seconds) {
-                    return Err(unsupported(format_args!(
-                        "the time {value} {} is not within a day",
-                        plural(unit)
-                    )));
+                    return Err(unsupported(format_args!("the time {value} {} is not within a day", plural(unit))));
                 }
                 clock(out, seconds, fraction, unit);
             }
@@ -186,9 +180,7 @@ fn split(value: i64, unit: TimeUnit) -> (i64, i64) {
 fn date(out: &mut Vec<u8>, days: i64) -> Result<(), Fault> {
     // 0000-01-01 and 9999-12-31.
     if !(-719_528..=2_932_896).contains(&days) {
-        return Err(unsupported(format_args!(
-            "the day {days} days from 1970-01-01 is not in the years 0000 to 9999"
-        )));
+        return Err(unsupported(format_args!("the day {days} days from 1970-01-01 is not in the years 0000 to 9999")));
     }
     // Eras of 400 years that start on a March 1st; 719,468 days from 0000-03-01 to 1970-01-01.
     let shifted = days + 719_468;
@@ -198,11 +190,7 @@ fn date(out: &mut Vec<u8>, days: i64) -> Result<(), Fault> {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     two(out, year / 100);
     two(out, year % 100);

@@ -96,10 +96,7 @@ impl Column {
     fn header(&mut self) -> Result<Option<PageHeader>> {
         while self.offset < self.end {
             let header = PageHeader::read(&self.file.0, self.offset, self.end)?;
-            let next = self
-                .offset
-                .saturating_add(header.length as u64)
-                .saturating_add(header.stored as u64);
+            let next = self.offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
             if next > self.end {
                 return Err(self.bad("a page reaches beyond the column's end"));
             }
@@ -116,9 +113,7 @@ impl Column {
     }
 
     fn meter(&self, bytes: usize) -> Result<()> {
-        self.meter
-            .open(bytes, &self.name)
-            .map_err(|_| self.bad("a page is too large"))
+        self.meter.open(bytes, &self.name).map_err(|_| self.bad("a page is too large"))
     }
 
     /// Makes sure that a dictionary of so many values can have so many bytes: memory is taken for their number.
@@ -133,9 +128,7 @@ impl Column {
         };
         let (values, plain) = (header.values, header.plain);
         if values.saturating_mul(least) > plain {
-            return Err(self.bad(format_args!(
-                "a dictionary of {values} values cannot have {plain} bytes"
-            )));
+            return Err(self.bad(format_args!("a dictionary of {values} values cannot have {plain} bytes")));
         }
         Ok(())
     }
@@ -180,19 +173,15 @@ impl Column {
         }
         let buffer = page.buffer();
         let levels = match page {
-            Page::DataPageV2 {
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                ..
-            } => (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize),
+            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
+                (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize)
+            }
             _ => {
                 // Each kind of level that there is comes with its length before it.
                 let mut at = 0usize;
                 for _ in 0..usize::from(self.repeated) + usize::from(self.optional) {
                     let length = buffer.get(at..)?.first_chunk::<4>()?;
-                    at = at
-                        .saturating_add(4)
-                        .saturating_add(u32::from_le_bytes(*length) as usize);
+                    at = at.saturating_add(4).saturating_add(u32::from_le_bytes(*length) as usize);
                 }
                 at
             }
@@ -329,9 +318,6 @@ fn bits(bytes: &[u8], start: usize, width: usize) -> Option<u64> {
         return Some(0);
     }
     let covered = bytes.get(start / 8..(start + width).div_ceil(8))?;
-    let number = covered
-        .iter()
-        .rev()
-        .fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+    let number = covered.iter().rev().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
     u64::try_from(number >> (start % 8) & ((1u128 << width) - 1)).ok()
 }
