@@ -26,8 +26,11 @@ use crate::error::{Code, Error};
 use crate::place::SourceId;
 use crate::source::Source;
 
-/// The mark at both ends of a file, and the padding after the first.
-const MAGIC: &[u8] = b"ARROW1\0\0";
+/// The mark at both ends of a file.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// After the mark come zeros up to a multiple of 8, or of this, where a writer aligns more than it must.
+const MOST_ALIGNED: usize = 64;
 
 /// What comes before a message's length since Arrow 0.15.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
@@ -61,7 +64,7 @@ impl Reader<'_> {
             tail.checked_sub(footer_bytes as u64).ok_or_else(|| damaged("the footer is longer than the file"))?;
         let footer = read(footer_start, footer_bytes)?;
         let footer = root_as_footer(&footer).map_err(|e| damaged(format_args!("the footer is malformed: {e}")))?;
-        check_version(footer.version())?;
+        // The footer's version is not looked at: some old writers left it out. That of each message is.
         let schema = footer.schema().ok_or_else(|| damaged("the footer has no schema"))?;
         let mut messages = Messages::open(self, source.id, schema)?;
         // All but the bytes by which the file was recognized, which are counted.
@@ -98,14 +101,19 @@ impl Reader<'_> {
         let told = told.and_then(|told| usize::try_from(told).ok()).unwrap_or(0);
         match prefixed.get(prefix..) {
             Some(rest) if (1..=rest.len()).contains(&told) => Ok(rest[..told].to_vec()),
-            _ => Err(damaged(format_args!("the message of record batch {index} is {told} bytes long in a block of {bytes}"))),
+            _ => Err(damaged(format_args!(
+                "the message of record batch {index} is {told} bytes long in a block of {bytes}"
+            ))),
         }
     }
 
     /// Reads an Arrow stream, or a file from its first byte to its last.
     pub(super) fn ipc_stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
-        if bytes.peek(MAGIC.len()).map_err(|e| read_error(&e))?.starts_with(&MAGIC[..6]) {
-            bytes.skip(MAGIC.len());
+        let head = bytes.peek(MOST_ALIGNED).map_err(|e| read_error(&e))?;
+        if head.starts_with(MAGIC) {
+            let zeros = head[MAGIC.len()..].iter().take_while(|byte| **byte == 0).count();
+            let padded = (MAGIC.len() + zeros) / 8 * 8;
+            bytes.skip(padded);
         }
         let Some(metadata) = self.next_metadata(&mut bytes, 0)? else {
             return Err(damaged("the stream is empty").into());
@@ -129,12 +137,14 @@ impl Reader<'_> {
         if length == CONTINUATION {
             length = exactly(bytes, 4)?;
         }
-        let Ok(length) = <[u8; 4]>::try_from(length).map(i32::from_le_bytes) else { return Ok(None) };
+        let Ok(length) = <[u8; 4]>::try_from(length).map(i32::from_le_bytes) else {
+            return Ok(None);
+        };
         if length == 0 {
             return Ok(None);
         }
-        let length =
-            u64::try_from(length).map_err(|_| damaged(format_args!("the message of record batch {index} has a negative length")))?;
+        let length = u64::try_from(length)
+            .map_err(|_| damaged(format_args!("the message of record batch {index} has a negative length")))?;
         let length = self.check_length(length, index)?;
         exactly(bytes, length).map(Some)
     }
@@ -143,8 +153,7 @@ impl Reader<'_> {
     fn check_length(&self, bytes: u64, index: u32) -> Result<usize, Error> {
         let limit = self.reading.record_bytes.saturating_mul(super::RECORDS_IN_MEMORY);
         usize::try_from(bytes).ok().filter(|bytes| *bytes <= limit).ok_or_else(|| {
-            let reason =
-                format!("record batch {index} takes {bytes} bytes, more than the {limit} that a run may hold");
+            let reason = format!("record batch {index} takes {bytes} bytes, more than the {limit} that a run may hold");
             Error::new(Code::RecordTooLarge, reason).help("raise `--memory`, or write the file in smaller batches")
         })
     }
@@ -250,7 +259,12 @@ impl<'r, 'a> Messages<'r, 'a> {
         }
     }
 
-    fn decode(&self, message: &Message<'_>, batch: arrow_ipc::RecordBatch<'_>, body: Vec<u8>) -> Result<RecordBatch, Error> {
+    fn decode(
+        &self,
+        message: &Message<'_>,
+        batch: arrow_ipc::RecordBatch<'_>,
+        body: Vec<u8>,
+    ) -> Result<RecordBatch, Error> {
         fenced(|| {
             let body = Buffer::from_vec(body);
             let version = message.version();
@@ -269,7 +283,9 @@ impl<'r, 'a> Messages<'r, 'a> {
             let Some(bytes) = bytes else {
                 return Err(self.malformed("a buffer is outside the message"));
             };
-            if batch.compression().is_some() && let Some(prefix) = bytes.first_chunk::<8>() {
+            if batch.compression().is_some()
+                && let Some(prefix) = bytes.first_chunk::<8>()
+            {
                 // -1: stored as it is.
                 total = total.saturating_add(u64::try_from(i64::from_le_bytes(*prefix)).unwrap_or(0));
             }
@@ -305,7 +321,8 @@ impl<'r, 'a> Messages<'r, 'a> {
             })?;
             first_row += length;
         }
-        self.index = self.index.checked_add(1).ok_or_else(|| damaged("there are more than 4294967295 record batches"))?;
+        self.index =
+            self.index.checked_add(1).ok_or_else(|| damaged("there are more than 4294967295 record batches"))?;
         Ok(())
     }
 }
@@ -326,7 +343,9 @@ fn cut_off(cause: &io::Error) -> Error {
 fn check_version(version: MetadataVersion) -> Result<(), Error> {
     match version {
         MetadataVersion::V4 | MetadataVersion::V5 => Ok(()),
-        other => Err(damaged(format_args!("its metadata version is {}, and sluice reads 4 and 5", i32::from(other.0) + 1))),
+        other => {
+            Err(damaged(format_args!("its metadata version is {}, and sluice reads 4 and 5", i32::from(other.0) + 1)))
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct PageHeader {
     /// Values in it, with nulls and empty lists.
     pub values: usize,
     kind: i64,
+    /// The numbers and flags of the struct for its kind, by their ids.
+    about: [Option<i64>; 8],
 }
 
 impl PageHeader {
@@ -37,7 +39,7 @@ impl PageHeader {
         loop {
             let buffer = file.at(offset, bytes)?;
             match PageHeader::parse(&buffer) {
-                Some(header) => return Ok(header?),
+                Some(header) => return header,
                 None if bytes < rest => bytes = bytes.saturating_mul(16).min(rest),
                 None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a page header is cut off")),
             }
@@ -52,6 +54,16 @@ impl PageHeader {
     /// A page of a dictionary.
     pub(crate) fn is_dictionary(&self) -> bool {
         self.kind == 2
+    }
+
+    /// Which data page: the second version counts rows, and has its levels apart.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.kind == 3
+    }
+
+    /// A number or flag of the struct for its kind, by its id in parquet-format.
+    pub(crate) fn about(&self, id: usize) -> Option<i64> {
+        self.about.get(id).copied().flatten()
     }
 
     /// Nothing when the buffer ends before the header does.
@@ -70,8 +82,10 @@ impl PageHeader {
                     let mut inner = 0;
                     while let Some((field, kind)) = thrift.field(inner)? {
                         inner = field;
-                        match (field, kind) {
-                            (1, I32) => found.values = length(thrift.integer()?, &mut bad),
+                        let slot = usize::try_from(field).ok().and_then(|field| found.about.get_mut(field));
+                        match (slot, kind) {
+                            (Some(slot), I32) => *slot = Some(thrift.integer()?),
+                            (Some(slot), TRUE | FALSE) => *slot = Some(i64::from(kind == TRUE)),
                             _ => bad |= !thrift.skip(kind, DEPTH)?,
                         }
                         if bad {
@@ -82,12 +96,20 @@ impl PageHeader {
                 _ => bad |= !thrift.skip(kind, DEPTH)?,
             }
             if bad {
-                return Some(Err(io::Error::new(io::ErrorKind::InvalidData, "a page header is malformed")));
+                return Some(Err(malformed()));
             }
         }
         found.length = thrift.at;
+        found.values = length(found.about(1).unwrap_or(0), &mut bad);
+        if bad {
+            return Some(Err(malformed()));
+        }
         Some(Ok(found))
     }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a page header is malformed")
 }
 
 fn length(number: i64, bad: &mut bool) -> usize {
@@ -97,6 +119,8 @@ fn length(number: i64, bad: &mut bool) -> usize {
     })
 }
 
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
 const I32: u8 = 5;
 const STRUCT: u8 = 12;
 
@@ -143,9 +167,11 @@ impl Thrift<'_> {
 
     /// Passes over a value; false when there is no such type, or it is too deep.
     fn skip(&mut self, kind: u8, depth: usize) -> Option<bool> {
-        let Some(depth) = depth.checked_sub(1) else { return Some(false) };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Some(false);
+        };
         match kind {
-            1 | 2 => {}
+            TRUE | FALSE => {}
             3 => drop(self.byte()?),
             4..=6 => drop(self.varint()?),
             7 => self.pass(8)?,
@@ -158,7 +184,11 @@ impl Thrift<'_> {
                 let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
                 for _ in 0..count {
                     // In a list even a boolean takes a byte, so that a false length ends with the buffer.
-                    let passed = if matches!(byte & 0x0F, 1 | 2) { self.byte().map(|_| true)? } else { self.skip(byte & 0x0F, depth)? };
+                    let passed = if matches!(byte & 0x0F, TRUE | FALSE) {
+                        self.byte().map(|_| true)?
+                    } else {
+                        self.skip(byte & 0x0F, depth)?
+                    };
                     if !passed {
                         return Some(false);
                     }
@@ -193,7 +223,8 @@ mod tests {
         // type = 0, plain = 100, stored = 50, data_page_header { values = 7, encoding = 0 }.
         let bytes = [0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2C, 0x15, 14, 0x15, 0, 0, 0, 99];
         let header = PageHeader::parse(&bytes).and_then(Result::ok);
-        assert_eq!(header, Some(PageHeader { length: 14, stored: 50, plain: 100, values: 7, kind: 0 }));
+        let about = [None, Some(7), Some(0), None, None, None, None, None];
+        assert_eq!(header, Some(PageHeader { length: 14, stored: 50, plain: 100, values: 7, kind: 0, about }));
         for end in 0..14 {
             assert!(PageHeader::parse(&bytes[..end]).is_none(), "{end}");
         }

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
@@ -160,7 +161,7 @@ impl Reader<'_> {
     }
 }
 
-/// Bytes, stored and decompressed, of a column's dictionary and its first page; of the column where these cannot be told.
+/// Bytes that a column's dictionary and its first page take; those of the whole column where these cannot be told.
 fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
     let whole = column.uncompressed_size().saturating_add(column.compressed_size());
     let whole = usize::try_from(whole).unwrap_or(usize::MAX);
@@ -168,14 +169,37 @@ fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
     let end = offset.saturating_add(length);
     let mut bytes = 0usize;
     while offset < end {
-        let Ok(header) = PageHeader::read(file, offset, end) else { return whole };
-        bytes = bytes.saturating_add(header.stored).saturating_add(header.plain);
+        let Ok(header) = PageHeader::read(file, offset, end) else {
+            return whole;
+        };
+        bytes = bytes.saturating_add(page_bytes(&header, column));
         if header.is_data() {
             return bytes;
         }
         offset = offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
     }
     whole
+}
+
+/// Bytes that a page takes while it is read: as stored, decompressed, and what is decoded of it all at once.
+pub(crate) fn page_bytes(header: &PageHeader, column: &ColumnChunkMetaData) -> usize {
+    let pages = header.stored.saturating_add(header.plain);
+    // A record of a column that is not repeated has one value; of one that is, it may have all in the page.
+    let repeated = column.column_descr().max_rep_level() > 0;
+    let decoded = if header.is_dictionary() || repeated { value_bytes(column) } else { 0 };
+    pages.saturating_add(header.values.saturating_mul(decoded))
+}
+
+/// Bytes of a decoded value with its two levels; strings are views.
+pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
+    let value = match column.column_type() {
+        Type::BOOLEAN => 1,
+        Type::INT32 | Type::FLOAT => 4,
+        Type::INT64 | Type::DOUBLE | Type::INT96 => 8,
+        Type::BYTE_ARRAY => 16,
+        Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(column.column_descr().type_length()).unwrap_or(0),
+    };
+    value.saturating_add(4)
 }
 
 /// Makes sure that a row group's columns are inside the file.

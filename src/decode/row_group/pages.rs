@@ -7,15 +7,12 @@ use parquet::arrow::arrow_reader::RowGroups;
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::meter::Meter;
 use crate::read::page_header::PageHeader;
-use crate::read::row_groups::{RowGroup, SharedFile};
-
-/// Bytes of a value of a repeated column, decoded: a view or the value, and its two levels.
-const VALUE_BYTES: usize = 20;
+use crate::read::row_groups::{RowGroup, SharedFile, page_bytes, value_bytes};
 
 /// One row group as the `parquet` crate asks for it.
 pub(super) struct Pages<'a> {
@@ -44,8 +41,9 @@ impl RowGroups for Pages<'_> {
             offset,
             end: offset.saturating_add(length),
             name: column.column_path().string(),
-            kind: column.column_type(),
-            fixed: usize::try_from(descriptor.type_length()).unwrap_or(0),
+            metadata: Arc::clone(&self.group.metadata),
+            group: self.group.index,
+            leaf,
             repeated: descriptor.max_rep_level() > 0,
             optional: descriptor.max_def_level() > 0,
             meter: Arc::clone(self.meter),
@@ -83,9 +81,9 @@ struct Column {
     offset: u64,
     end: u64,
     name: String,
-    kind: Type,
-    /// Bytes of a value, where all have the same.
-    fixed: usize,
+    metadata: Arc<ParquetMetaData>,
+    group: usize,
+    leaf: usize,
     repeated: bool,
     optional: bool,
     meter: Arc<Meter>,
@@ -118,32 +116,32 @@ impl Column {
         self.meter.open(bytes, &self.name).map_err(|_| self.bad("a page is too large"))
     }
 
-    /// Bytes of memory that a page's header promises.
-    fn promised(&self, header: &PageHeader) -> Result<usize> {
-        let pages = header.stored.saturating_add(header.plain);
-        if header.is_dictionary() {
-            // A length before each value, or the value itself.
-            let least = match self.kind {
-                Type::BOOLEAN => 0,
-                Type::BYTE_ARRAY | Type::INT32 | Type::FLOAT => 4,
-                Type::INT64 | Type::DOUBLE => 8,
-                Type::INT96 => 12,
-                Type::FIXED_LEN_BYTE_ARRAY => self.fixed,
-            };
-            if header.values.saturating_mul(least) > header.plain {
-                let (values, plain) = (header.values, header.plain);
-                return Err(self.bad(format_args!("a dictionary of {values} values cannot have {plain} bytes")));
-            }
-            return Ok(pages.saturating_add(header.values.saturating_mul(VALUE_BYTES)));
+    /// Makes sure that a dictionary of so many values can have so many bytes: memory is taken for their number.
+    fn check_dictionary(&self, header: &PageHeader) -> Result<()> {
+        // The length before each value, or the value itself.
+        let least = match self.about().column_type() {
+            Type::BOOLEAN => 0,
+            Type::BYTE_ARRAY | Type::INT32 | Type::FLOAT => 4,
+            Type::INT64 | Type::DOUBLE => 8,
+            Type::INT96 => 12,
+            Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(self.about().column_descr().type_length()).unwrap_or(0),
+        };
+        let (values, plain) = (header.values, header.plain);
+        if values.saturating_mul(least) > plain {
+            return Err(self.bad(format_args!("a dictionary of {values} values cannot have {plain} bytes")));
         }
-        // A record of a column that is not repeated has one value; of one that is, as many as its pages have.
-        let value = if self.repeated { VALUE_BYTES.saturating_add(self.fixed) } else { 0 };
-        Ok(pages.saturating_add(header.values.saturating_mul(value)))
+        Ok(())
+    }
+
+    fn about(&self) -> &ColumnChunkMetaData {
+        self.metadata.row_group(self.group).column(self.leaf)
     }
 
     /// Bytes that a page's values come to beyond the page itself: strings that share their beginnings are copied.
     fn expanded(&self, page: &Page) -> Result<usize> {
-        let Some((values, bytes)) = self.values_of(page) else { return Ok(0) };
+        let Some((values, bytes)) = self.values_of(page) else {
+            return Ok(0);
+        };
         let count = page.num_values() as usize;
         let bad = || self.bad("the lengths of its values are malformed");
         match values {
@@ -157,11 +155,11 @@ impl Column {
                     last = length(prefix).min(last).saturating_add(length(suffix));
                     total = total.saturating_add(last);
                 }
-                Ok(total.saturating_add(prefixes.len().saturating_mul(VALUE_BYTES)))
+                Ok(total.saturating_add(prefixes.len().saturating_mul(value_bytes(self.about()))))
             }
             Encoding::DELTA_LENGTH_BYTE_ARRAY => {
                 let (count, _) = delta_header(&bytes, count).ok_or_else(bad)?;
-                Ok(count.saturating_mul(VALUE_BYTES))
+                Ok(count.saturating_mul(value_bytes(self.about())))
             }
             _ => Ok(0),
         }
@@ -193,7 +191,9 @@ impl Column {
 
     /// The numbers at the start of `bytes`, delta-encoded, and what comes after them.
     fn lengths<'a>(&self, bytes: &'a [u8], most: usize) -> Result<Option<(Vec<i64>, &'a [u8])>> {
-        let Some((count, _)) = delta_header(bytes, most) else { return Ok(None) };
+        let Some((count, _)) = delta_header(bytes, most) else {
+            return Ok(None);
+        };
         // Held while they are looked at, as the decoder holds them after.
         self.meter(count.saturating_mul(8))?;
         self.meter.leave(count.saturating_mul(8));
@@ -211,9 +211,14 @@ impl Iterator for Column {
 
 impl PageReader for Column {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        let Some(header) = self.header()? else { return self.pages.get_next_page() };
+        let Some(header) = self.header()? else {
+            return self.pages.get_next_page();
+        };
         self.meter.leave(std::mem::take(&mut self.open));
-        let promised = self.promised(&header)?;
+        if header.is_dictionary() {
+            self.check_dictionary(&header)?;
+        }
+        let promised = page_bytes(&header, self.about());
         self.meter(promised)?;
         let page = self.pages.get_next_page()?;
         if header.is_data() {
