@@ -24,6 +24,7 @@ use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use sha2::{Digest, Sha256};
 use sluice::budget::Budget;
+use sluice::buffer::Buffers;
 use sluice::decode::scan::Value;
 use sluice::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row};
 use sluice::error::{Code, Error, Fault};
@@ -130,14 +131,14 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
     let take = |mut chunk: Chunk| -> Result<(), Ended> {
         let Shape::Columns(names) = &*chunk.shape else { panic!("columns were expected") };
         let names = names.clone();
-        let Start::Group { index, first_row } = chunk.start else { panic!("a group was expected") };
+        let Start::Group { group, row } = chunk.start else { panic!("a group was expected") };
         let mut decoder = Decoder::new(&mut chunk, with.nul);
         let mut guard = found.lock().unwrap();
         let (read, error) = &mut *guard;
         let columns = names.len();
         read.names = names;
         read.chunks += 1;
-        read.starts.push((index, first_row));
+        read.starts.push((group, u32::try_from(row).unwrap()));
         let mut expected = 0;
         loop {
             let mut rows = Rows::new(columns, with.full);
@@ -170,7 +171,16 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         }
     };
     let progress = Arc::new(Progress::default());
-    let reader = Reader { reading: &reading, budget: &budget, stop: &stop, progress, submit: &take };
+    let buffers = Buffers::new(0);
+    let reader = Reader {
+        reading: &reading,
+        buffers: &buffers,
+        budget: &budget,
+        stop: &stop,
+        progress,
+        check_columns: &|_| Ok(()),
+        submit: &take,
+    };
     reader.run(&[source(path)])?;
     assert_eq!(budget.in_flight(), 0);
     let (read, error) = found.into_inner().unwrap();
@@ -575,7 +585,16 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
         let budget = Budget::new(32 << 20, &stop);
         let submit = |chunk| jobs.submit(chunk).map_err(|_| Ended);
         let progress = Arc::new(Progress::default());
-        let reader = Reader { reading: &reading, budget: &budget, stop: &stop, progress, submit: &submit };
+        let buffers = Buffers::new(0);
+        let reader = Reader {
+            reading: &reading,
+            buffers: &buffers,
+            budget: &budget,
+            stop: &stop,
+            progress,
+            check_columns: &|_| Ok(()),
+            submit: &submit,
+        };
         let outcome = reader.run(&[source]);
         jobs.end(outcome);
     });
