@@ -6,6 +6,7 @@
 
 mod meter;
 mod pages;
+mod unbounded;
 
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ impl RowGroup {
                     self.meter = Arc::new(Meter::new(self.group.page_bytes));
                 }
                 Err(_) if self.meter.is_exceeded() => return Err(self.too_large()),
-                Err(cause) => return Err(self.damaged(cause)),
+                Err(cause) => return Err(self.damaged(&cause)),
             }
         }
     }
@@ -101,7 +102,7 @@ impl RowGroup {
     }
 
     #[cold]
-    fn damaged(&self, cause: String) -> Fault {
+    fn damaged(&self, cause: &str) -> Fault {
         let (index, row) = (self.group.index, self.read);
         Fault::new(Code::Format, format!("row group {index} is damaged after row {row}: {cause}"))
     }
