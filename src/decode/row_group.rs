@@ -1,7 +1,7 @@
 //! Parquet row groups to rows of JSON: pages are read as their rows are reached, in small batches.
 //!
 //! A file of some kilobytes can promise gigabytes: pages that decompress to them, lists of millions of nulls, strings
-//! that repeat one another's beginnings. So every page passes a [`Meter`] before it is decompressed. When what a batch
+//! that repeat one another's beginnings. So every page passes a meter before it is decompressed. When what a batch
 //! of rows needs does not fit, the batch is read again with fewer rows; when one row does not fit, it is too large.
 
 mod meter;
