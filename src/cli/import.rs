@@ -107,7 +107,7 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
-    if !arguments.quiet {
+    if !arguments.quiet && (error.is_none() || report.totals.records > 0) {
         eprintln!("{}", summary(&report, &arguments.to));
     }
     match error {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Arguments, Command};
+use crate::in_order::WORKER;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
@@ -21,6 +22,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
+    quiet_workers();
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
     };
@@ -31,4 +33,15 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A panic of a worker becomes an error with the source's name; its own words on standard error would only confuse.
+fn quiet_workers() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let worker = std::thread::current().name().is_some_and(|name| name.starts_with(WORKER));
+        if !worker {
+            loud(panic);
+        }
+    }));
 }
