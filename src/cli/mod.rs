@@ -10,6 +10,7 @@ use clap::Parser;
 
 use self::args::{Arguments, Command};
 use crate::in_order::WORKER;
+use crate::pipeline::READER;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
@@ -35,12 +36,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A panic of a worker becomes an error with the source's name; its own words on standard error would only confuse.
+/// A panic of a decoder, in a worker or on opening a file in the reader, becomes an error with the source's name; its own
+/// words on standard error would only confuse.
 fn quiet_workers() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let worker = std::thread::current().name().is_some_and(|name| name.starts_with(WORKER));
-        if !worker {
+        let thread = std::thread::current();
+        let decoding = thread.name().is_some_and(|name| name.starts_with(WORKER) || name == READER);
+        if !decoding {
             loud(panic);
         }
     }));
