@@ -14,8 +14,22 @@ const STAGES: [&str; 7] = [
     "sink",
 ];
 
-/// What every stage may use.
-const COMMON: [&str; 5] = ["error", "place", "budget", "stop", "report"];
+/// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, and `report` is
+/// told what all stages did.
+const FLOW: [&str; 9] = [
+    "source",
+    "read",
+    "decode",
+    "normalize",
+    "rejects",
+    "batch",
+    "deliver",
+    "sink",
+    "report",
+];
+
+/// What every stage may use; they know no stage.
+const COMMON: [&str; 4] = ["error", "place", "budget", "stop"];
 
 /// What sees all stages: the wiring, and what the user typed.
 const WIRING: [&str; 4] = ["pipeline", "plan", "cli", "main"];
@@ -58,10 +72,9 @@ fn refused(own: &str, used: &str) -> Option<&'static str> {
     if WIRES.contains(&used) {
         return Some("only the wiring uses it");
     }
-    let at = |name: &str| STAGES.iter().position(|stage| *stage == name);
+    let at = |name: &str| FLOW.iter().position(|room| *room == name);
     match (at(own), at(used)) {
         (Some(own), Some(used)) if used > own => Some("it stands to the right"),
-        // The common rooms carry words that all stages share; they know no stage.
         (None, Some(_)) if COMMON.contains(&own) || WIRES.contains(&own) => {
             Some("the common rooms know no stage")
         }

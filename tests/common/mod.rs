@@ -252,7 +252,7 @@ impl Target {
         let rejects = rejects.map_err(|e| format!("rejects.jsonl: {e}"))?;
         let known = |name: &str| {
             ["manifest.json", "rejects.jsonl"].contains(&name)
-                || listed.iter().any(|import| import["file"] == name)
+                || listed.iter().any(|import| import["name"] == name)
         };
         match names(dir).into_iter().find(|name| !known(name)) {
             Some(stray) => Err(format!(
