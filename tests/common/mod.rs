@@ -89,7 +89,7 @@ impl Ran {
 
 /// Runs to the end, or to `patience`.
 pub fn run(command: &mut Command, patience: Duration) -> Ran {
-    drive(command, patience, None)
+    drive(command, patience, None, |_| {})
 }
 
 /// The same, with `feed` writing to its standard input; a pipe closed early is no fault of the feeder.
@@ -98,13 +98,28 @@ pub fn run_fed(
     patience: Duration,
     feed: impl FnOnce(ChildStdin) + Send + 'static,
 ) -> Ran {
+    run_told(command, patience, feed, |_| {})
+}
+
+/// The same, and `tell` hears the run's process id.
+pub fn run_told(
+    command: &mut Command,
+    patience: Duration,
+    feed: impl FnOnce(ChildStdin) + Send + 'static,
+    tell: impl FnOnce(i32),
+) -> Ran {
     command.stdin(Stdio::piped());
-    drive(command, patience, Some(Box::new(feed)))
+    drive(command, patience, Some(Box::new(feed)), tell)
 }
 
 type Feed = Box<dyn FnOnce(ChildStdin) + Send>;
 
-fn drive(command: &mut Command, patience: Duration, feed: Option<Feed>) -> Ran {
+fn drive(
+    command: &mut Command,
+    patience: Duration,
+    feed: Option<Feed>,
+    tell: impl FnOnce(i32),
+) -> Ran {
     let started = Instant::now();
     let mut child = command
         .stdout(Stdio::piped())
@@ -115,11 +130,9 @@ fn drive(command: &mut Command, patience: Duration, feed: Option<Feed>) -> Ran {
     let feeder = feed
         .zip(child.stdin.take())
         .map(|(feed, stdin)| thread::spawn(move || feed(stdin)));
-    let (status, peak, killed) = wait(
-        i32::try_from(child.id()).expect("a pid fits"),
-        started,
-        patience,
-    );
+    let pid = i32::try_from(child.id()).expect("a pid fits");
+    tell(pid);
+    let (status, peak, killed) = wait(pid, started, patience);
     let took = started.elapsed();
     if let Some(feeder) = feeder {
         feeder.join().expect("the feeder ends");
@@ -218,9 +231,9 @@ impl Target {
             .ok_or("manifest.json: no `imports`")?;
         let mut tasks = Vec::new();
         for import in listed {
-            let name = import["file"]
+            let name = import["name"]
                 .as_str()
-                .ok_or("manifest.json: an import without `file`")?;
+                .ok_or("manifest.json: an import without `name`")?;
             let body = text(name)?;
             let here: Vec<Box<RawValue>> =
                 serde_json::from_str(&body).map_err(|e| format!("{name}: {e}"))?;
