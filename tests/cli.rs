@@ -1,4 +1,11 @@
 //! The command line, as a person or a script meets it: exit codes, what is said and where, what is left behind.
+#![allow(
+    unsafe_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests measure their children by wait4, and say when they fail"
+)]
 
 mod common;
 

@@ -2,6 +2,13 @@
 //!
 //! `SLUICE_CORPORA` names the folder; `../shared/corpora` is the default. What each field of an `expected.json` means
 //! stands in the corpora's own README. Rules here go by content and by those fields, never by a file's name.
+#![allow(
+    unsafe_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests measure their children by wait4, and say when they fail"
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! The shape of the source: data flows from left to right, and no stage looks to its right.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails says so"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,11 @@
 //! Memory is bounded by construction: the peak of a real run does not follow the size of what it reads.
+#![allow(
+    unsafe_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests measure their children by wait4, and say when they fail"
+)]
 
 mod common;
 

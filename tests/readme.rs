@@ -3,6 +3,13 @@
 //! A block is expected to succeed, or to exit as its line `# exits with N` says. What a block prints is held against
 //! the `text` block right after it, if there is one. `cargo run --release --` stands for the binary under test. Blocks
 //! that call the repository's own scripts are not run from here; that the scripts exist is checked.
+#![allow(
+    unsafe_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests measure their children by wait4, and say when they fail"
+)]
 
 mod common;
 
