@@ -23,7 +23,8 @@
 //! | Dictionary, RunEndEncoded | the value |
 //! | Union | the value of the active child |
 //!
-//! Years outside 0000 to 9999, times outside a day, and text that is not UTF-8 are faults of the record. So is a record
+//! Years outside 0000 to 9999 have a sign and as many digits as they take (`+10000-01-01`, ISO 8601 by agreement); the
+//! end of a day is `24:00:00`. Times outside a day, and text that is not UTF-8, are faults of the record. So is a record
 //! that takes more bytes of JSON than a run may hold: a few bytes of Arrow can stand for any amount of it.
 
 mod nested;

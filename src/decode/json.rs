@@ -1,6 +1,6 @@
 //! JSON text to records: each value checked, and handed on as it is written.
 
-use super::scan::{Scanner, Value, skip_space};
+use super::scan::{Kind, Scanner, Value, skip_space};
 use super::utf8::{LineCount, Utf8};
 use super::{Changes, Consumer, Decode, Extent, Mark, Nul};
 use crate::buffer::Buffer;
@@ -13,6 +13,8 @@ pub struct Json {
     framing: Framing,
     scanner: Scanner,
     at: usize,
+    /// Whether no record of the source comes before the next.
+    first: bool,
     /// Whether the next element must have a comma before it.
     comma: bool,
     records: u32,
@@ -24,7 +26,7 @@ impl Json {
     #[must_use]
     pub fn new(text: Buffer, framing: Framing, first: bool, nul: Nul) -> Self {
         let comma = !first && framing == Framing::Elements;
-        Json { text, framing, scanner: Scanner::new(nul), at: 0, comma, records: 0, lines: LineCount::default() }
+        Json { text, framing, scanner: Scanner::new(nul), at: 0, first, comma, records: 0, lines: LineCount::default() }
     }
 
     fn lines<C: Consumer>(&mut self, consumer: &mut C) -> bool {
@@ -51,7 +53,7 @@ impl Json {
     }
 
     fn values<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
-        let Json { text: bytes, framing, scanner, at, comma, records, lines } = self;
+        let Json { text: bytes, framing, scanner, at, first, comma, records, lines } = self;
         let base = *at;
         let elements = *framing == Framing::Elements;
         let (text, not_utf8) = Utf8::new(bytes, base).rest(base);
@@ -77,8 +79,12 @@ impl Json {
                 from = skip_space(s, next + 1);
             }
             let mark = mark(from);
-            match scanner.value(text, from) {
+            match scanner.value(text, from).and_then(|(to, kind)| {
+                let alone = elements || *first;
+                if alone { Ok((to, kind)) } else { may_follow(kind, from > *at - base, from).map(|()| (to, kind)) }
+            }) {
                 Ok((to, kind)) => {
+                    *first = false;
                     hand_on(scanner, Value { text: &text[from..to], kind }, text, from, mark, consumer);
                     *records += 1;
                     *at = base + to;
@@ -112,6 +118,20 @@ pub(super) fn one_value<C: Consumer>(
     }
     hand_on(scanner, Value { text: &record[start..end], kind }, record, start, mark, consumer);
     Ok(())
+}
+
+/// Values one after another are records, so they are objects, with white space between them. What else looks like that is
+/// most likely a damaged file.
+fn may_follow(kind: Kind, spaced: bool, at: usize) -> Result<(), Fault> {
+    if kind != Kind::Other && spaced {
+        return Ok(());
+    }
+    let reason = if spaced {
+        "after the first JSON value only objects may follow"
+    } else {
+        "there is nothing between this JSON value and the one before it"
+    };
+    Err(Fault::new(Code::JsonSyntax, reason).help("put each record on a line of its own, or all into one array").at(at))
 }
 
 fn hand_on<C: Consumer>(

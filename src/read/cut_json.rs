@@ -10,7 +10,8 @@ use crate::error::{Code, Fault};
 
 /// Cuts between JSON values, for [`Framing::Elements`] and [`Framing::Values`].
 ///
-/// A chunk of elements starts with the comma that follows the chunk before it, so that the decoder sees every comma.
+/// A chunk of elements starts with the comma that follows the chunk before it, so that the decoder sees every comma; a
+/// chunk of values starts after white space, so that it sees where that is missing.
 #[derive(Debug)]
 pub struct CutJson {
     framing: Framing,
@@ -76,7 +77,7 @@ impl Cut for CutJson {
                 }
                 b'}' | b']' => {
                     self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 && self.framing == Framing::Values { at + 1 } else { 0 }
+                    0
                 }
                 b',' if self.depth == 0 && self.framing == Framing::Elements => at,
                 b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 && self.framing == Framing::Values => at + 1,

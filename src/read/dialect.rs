@@ -98,8 +98,7 @@ pub struct Header {
 /// Reads the header, the first record of the head; empty lines before it are passed over. None when the head, which
 /// is not `complete`, may not hold all of it.
 ///
-/// A name that is empty becomes `Unnamed: 0` with the number of its column from 0, as Label Studio has it. Where the
-/// first record is no header (`named` is false), the names are `column1`, `column2` and so on, and the body starts with
+/// A name may be empty. Where the first record is no header (`named` is false), the names are `column1`, `column2` and so on, and the body starts with
 /// the source.
 ///
 /// # Errors
@@ -136,10 +135,7 @@ pub fn header(head: &[u8], complete: bool, delimiter: u8, named: bool) -> Result
     cells.next(head);
     let names = (0..record.cells).map(|column| {
         let raw = cells::raw(record.start, cells.ends(), column).and_then(|(start, end)| head.get(start..end));
-        match cells::text(raw.unwrap_or_default()) {
-            name if name.is_empty() => format!("Unnamed: {column}"),
-            name => name.into_owned(),
-        }
+        cells::text(raw.unwrap_or_default()).into_owned()
     });
     Ok(Some(Header { names: names::unique(names.collect()), bytes, lines }))
 }

@@ -70,6 +70,9 @@ impl Reader<'_> {
                     Framing::Lines => Box::<CutLines>::default(),
                     Framing::Elements | Framing::Values => Box::new(CutJson::new(framing)),
                 };
+                if framing == Framing::Values && complete && head.trim_ascii().is_empty() {
+                    return Err(Error::new(Code::JsonSyntax, "there is no JSON value in the source"));
+                }
                 let bracket = head.iter().position(|b| *b == b'[').filter(|_| framing == Framing::Elements);
                 let skipped = head[..bracket.map_or(0, |at| at + 1)].to_vec();
                 bytes.skip(skipped.len());

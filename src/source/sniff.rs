@@ -189,7 +189,10 @@ pub fn json_framing(head: &[u8], complete: bool, format: Format) -> Framing {
         },
         Some(b'[') => Framing::Elements,
         Some(b'{') => {
-            let whole = matches!(value, FirstValue::Whole { bytes } if first[bytes.min(first.len())..].trim_ascii().is_empty());
+            let whole = match value {
+                FirstValue::Whole { bytes } => first.get(bytes..).is_some_and(|rest| rest.trim_ascii().is_empty()),
+                FirstValue::CutOff | FirstValue::Broken => false,
+            };
             let another = lines.next().is_some_and(|line| line.trim_ascii_start().starts_with(b"{"));
             if whole && another { Framing::Lines } else { Framing::Values }
         }

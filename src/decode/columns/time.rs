@@ -105,10 +105,10 @@ where
         let value: i64 = self.values.value(row).into();
         out.push(b'"');
         match self.form {
-            Form::Date => date(out, value)?,
+            Form::Date => date(out, value),
             Form::DateAndTime => {
                 let (seconds, fraction) = split(value, TimeUnit::Millisecond);
-                date(out, seconds.div_euclid(DAY))?;
+                date(out, seconds.div_euclid(DAY));
                 if seconds.rem_euclid(DAY) != 0 || fraction != 0 {
                     out.push(b'T');
                     clock(out, seconds.rem_euclid(DAY), fraction, TimeUnit::Millisecond);
@@ -116,7 +116,8 @@ where
             }
             Form::Time(unit) => {
                 let (seconds, fraction) = split(value, unit);
-                if !(0..DAY).contains(&seconds) {
+                // 24:00:00, the end of the day, is a time too (ISO 8601).
+                if !(0..=DAY).contains(&seconds) {
                     return Err(unsupported(format_args!("the time {value} {} is not within a day", plural(unit))));
                 }
                 clock(out, seconds, fraction, unit);
@@ -125,7 +126,7 @@ where
                 let (seconds, fraction) = split(value, unit);
                 let east = if let Zone::Offset(east) = zone { east } else { 0 };
                 let seconds = seconds.saturating_add(east);
-                date(out, seconds.div_euclid(DAY))?;
+                date(out, seconds.div_euclid(DAY));
                 out.push(b'T');
                 clock(out, seconds.rem_euclid(DAY), fraction, unit);
                 match zone {
@@ -177,13 +178,11 @@ fn split(value: i64, unit: TimeUnit) -> (i64, i64) {
 
 /// Appends the date that is `days` after 1970-01-01, in the proleptic Gregorian calendar (Hinnant, "chrono-compatible
 /// low-level date algorithms", `civil_from_days`).
-fn date(out: &mut Vec<u8>, days: i64) -> Result<(), Fault> {
-    // 0000-01-01 and 9999-12-31.
-    if !(-719_528..=2_932_896).contains(&days) {
-        return Err(unsupported(format_args!("the day {days} days from 1970-01-01 is not in the years 0000 to 9999")));
-    }
+///
+/// Years outside 0000 to 9999 are written as ISO 8601 has it by agreement: a sign, and as many digits as it takes.
+fn date(out: &mut Vec<u8>, days: i64) {
     // Eras of 400 years that start on a March 1st; 719,468 days from 0000-03-01 to 1970-01-01.
-    let shifted = days + 719_468;
+    let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -192,13 +191,14 @@ fn date(out: &mut Vec<u8>, days: i64) -> Result<(), Fault> {
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    two(out, year / 100);
-    two(out, year % 100);
+    if !(0..=9_999).contains(&year) {
+        out.push(if year < 0 { b'-' } else { b'+' });
+    }
+    padded(out, year.unsigned_abs(), 4);
     out.push(b'-');
     two(out, month);
     out.push(b'-');
     two(out, day);
-    Ok(())
 }
 
 /// Appends a time of day.
