@@ -158,12 +158,16 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u
     })
 }
 
-/// Waits by `wait4`, which says what the child's memory peaked at. (Linux starts a child's peak at what its parent held
-/// when it was forked, so a test that measures keeps itself small.)
+/// Waits by `wait4`, which says what the child's memory peaked at.
+///
+/// Linux starts a child's peak at what its parent had peaked at when it was forked; where `wait4` says no more than
+/// that, what `/proc` said while the child ran is the measure.
 fn wait(pid: i32, started: Instant, patience: Duration) -> (ExitStatus, u64, Option<&'static str>) {
     let mut killed = None;
     let mut pause = Duration::from_micros(500);
+    let mut seen = Memory::default();
     loop {
+        seen = Memory::of(pid).unwrap_or(seen);
         let mut status = 0;
         // SAFETY: an all-zero rusage is a valid one, and wait4 fills what it is given.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -171,13 +175,17 @@ fn wait(pid: i32, started: Instant, patience: Duration) -> (ExitStatus, u64, Opt
         let answer = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
         assert!(answer >= 0, "wait4: {}", io::Error::last_os_error());
         if answer == pid {
-            let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
-            let peak = u64::try_from(usage.ru_maxrss).expect("a size is not negative") * unit;
+            let (told, floor) = (bytes(&usage), own_peak());
+            let peak = if told > floor || seen.peak == 0 {
+                told
+            } else {
+                seen.peak
+            };
             return (ExitStatus::from_raw(status), peak, killed);
         }
         let over = if started.elapsed() > patience {
             Some("hung")
-        } else if resident(pid) > CEILING {
+        } else if seen.now > CEILING {
             Some("grew past 2 GiB")
         } else {
             None
@@ -187,16 +195,44 @@ fn wait(pid: i32, started: Instant, patience: Duration) -> (ExitStatus, u64, Opt
             signal(pid, libc::SIGKILL);
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
+        pause = (pause * 2).min(Duration::from_millis(10));
     }
 }
 
-/// What a process holds now; 0 where `/proc` does not say.
-fn resident(pid: i32) -> u64 {
-    let read = std::fs::read_to_string(format!("/proc/{pid}/statm"));
-    read.ok()
-        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
-        .map_or(0, |pages| pages * 4096)
+/// What a process holds now, and what it held at most, in bytes.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    now: u64,
+    peak: u64,
+}
+
+impl Memory {
+    /// As `/proc` says; nothing where there is none, or where the process has ended.
+    fn of(pid: i32) -> Option<Memory> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| -> Option<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+        };
+        Some(Memory {
+            now: field("VmRSS:")?,
+            peak: field("VmHWM:")?,
+        })
+    }
+}
+
+/// What this process peaked at.
+fn own_peak() -> u64 {
+    // SAFETY: an all-zero rusage is a valid one, and getrusage fills what it is given.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    bytes(&usage)
+}
+
+fn bytes(usage: &libc::rusage) -> u64 {
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    u64::try_from(usage.ru_maxrss).expect("a size is not negative") * unit
 }
 
 /// Sends a signal to a child of ours.
