@@ -38,7 +38,11 @@ impl Budget {
     /// A budget of `total` bytes whose waiters `stop` wakes.
     #[must_use]
     pub fn new(total: usize, stop: &Stop) -> Arc<Self> {
-        let budget = Arc::new(Budget { total, used: Mutex::new(0), given_back: Condvar::new() });
+        let budget = Arc::new(Budget {
+            total,
+            used: Mutex::new(0),
+            given_back: Condvar::new(),
+        });
         let waker = Arc::clone(&budget);
         stop.on_trip(move || {
             drop(waker.lock());
@@ -61,9 +65,15 @@ impl Budget {
         while !stop.is_tripped() {
             if *used == 0 || used.saturating_add(bytes) <= self.total {
                 *used = used.saturating_add(bytes);
-                return Ok(Held { budget: Arc::clone(self), bytes });
+                return Ok(Held {
+                    budget: Arc::clone(self),
+                    bytes,
+                });
             }
-            used = self.given_back.wait(used).unwrap_or_else(PoisonError::into_inner);
+            used = self
+                .given_back
+                .wait(used)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         Err(Stopped)
     }

@@ -31,8 +31,14 @@ impl Buffers {
     /// An empty buffer with room for about `bytes`.
     #[must_use]
     pub fn take(&self, bytes: usize) -> Buffer {
-        let bytes = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(bytes));
-        Buffer { bytes, home: Some(self.back.clone()) }
+        let bytes = self
+            .spare
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(bytes));
+        Buffer {
+            bytes,
+            home: Some(self.back.clone()),
+        }
     }
 }
 

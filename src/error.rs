@@ -120,7 +120,12 @@ pub struct Fault {
 impl Fault {
     /// A fault at the record's first byte.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Fault { code, reason: reason.into(), help: None, offset: 0 }
+        Fault {
+            code,
+            reason: reason.into(),
+            help: None,
+            offset: 0,
+        }
     }
 
     /// The same fault, `offset` bytes into the record.
@@ -156,7 +161,13 @@ struct Inner {
 impl Error {
     /// An error with no place yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { code, message: message.into(), spot: None, help: None, exit_code: code.exit_code() }))
+        Error(Box::new(Inner {
+            code,
+            message: message.into(),
+            spot: None,
+            help: None,
+            exit_code: code.exit_code(),
+        }))
     }
 
     /// What kind of trouble.

@@ -44,7 +44,12 @@ where
         .num_threads(workers)
         .thread_name(|i| format!("{WORKER}{i}"))
         .build()
-        .map_err(|e| Error::new(Code::Internal, format!("cannot start {workers} worker threads: {e}")))?;
+        .map_err(|e| {
+            Error::new(
+                Code::Internal,
+                format!("cannot start {workers} worker threads: {e}"),
+            )
+        })?;
     let threads = Arc::new(threads);
     let (queue, answers) = bounded(depth);
     let unwanted = Arc::new(AtomicBool::new(false));
@@ -55,7 +60,16 @@ where
         unwanted: Arc::clone(&unwanted),
         item: std::marker::PhantomData,
     };
-    Ok((jobs, Answers { queue: answers, threads, unwanted, head: None, ended: false }))
+    Ok((
+        jobs,
+        Answers {
+            queue: answers,
+            threads,
+            unwanted,
+            head: None,
+            ended: false,
+        },
+    ))
 }
 
 enum Promise<S: Iterator> {
@@ -85,7 +99,9 @@ where
     /// When the answers are no longer wanted.
     pub fn submit(&self, item: T) -> Result<(), Closed> {
         let series = Arc::new(Series::default());
-        self.queue.send(Promise::Series(Arc::clone(&series))).map_err(|_| Closed)?;
+        self.queue
+            .send(Promise::Series(Arc::clone(&series)))
+            .map_err(|_| Closed)?;
         let work = Arc::clone(&self.work);
         let unwanted = Arc::clone(&self.unwanted);
         self.threads.spawn_fifo(move || {
@@ -121,8 +137,16 @@ struct State<S: Iterator> {
 
 impl<S: Iterator> Default for Series<S> {
     fn default() -> Self {
-        let state = State { ready: VecDeque::with_capacity(AHEAD), parked: None, ended: false, panic: None };
-        Series { state: Mutex::new(state), changed: Condvar::new() }
+        let state = State {
+            ready: VecDeque::with_capacity(AHEAD),
+            parked: None,
+            ended: false,
+            panic: None,
+        };
+        Series {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 }
 
@@ -160,7 +184,8 @@ impl<S: Iterator> Series<S> {
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// The side that reads: an iterator over all answers of the first item, then the second, and so on.
@@ -194,13 +219,19 @@ where
                     }
                     Err(_) => {
                         self.ended = true;
-                        return Some(Err(Error::new(Code::Internal, "the reader ended without saying so")));
+                        return Some(Err(Error::new(
+                            Code::Internal,
+                            "the reader ended without saying so",
+                        )));
                     }
                 },
             };
             let mut state = head.lock();
             while state.ready.is_empty() && !state.ended {
-                state = head.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = head
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             if let Some(answer) = state.ready.pop_front() {
                 if let Some(parked) = state.parked.take() {
@@ -214,7 +245,10 @@ where
             self.head = None;
             if let Some(message) = panic {
                 self.ended = true;
-                return Some(Err(Error::new(Code::DecoderPanic, format!("the decoder panicked: {message}"))));
+                return Some(Err(Error::new(
+                    Code::DecoderPanic,
+                    format!("the decoder panicked: {message}"),
+                )));
             }
         }
         None

@@ -42,13 +42,13 @@ pub mod in_order;
 pub mod pipeline;
 
 // The rooms, in the order of the flow.
-pub mod source;
-pub mod read;
-pub mod decode;
-pub mod normalize;
 pub mod batch;
+pub mod decode;
 pub mod deliver;
+pub mod normalize;
+pub mod read;
 pub mod sink;
+pub mod source;
 
 // What every room may use.
 pub mod budget;

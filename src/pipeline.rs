@@ -62,12 +62,23 @@ pub struct Outcome {
 ///
 /// `rejects` is where rejected records are written, if there are any. SIGINT and SIGTERM end the run after the imports
 /// that are on their way; a second one ends the process.
-pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, rejects: Option<&Path>, watch: &Arc<Watch>) -> Outcome {
+pub fn run(
+    plan: &Arc<Plan>,
+    sink: &dyn Sink,
+    rejects: Option<&Path>,
+    watch: &Arc<Watch>,
+) -> Outcome {
     let mut receipts = Vec::new();
     let rejects = Arc::new(Mutex::new(RejectsFile::new(rejects)));
     let outcome = run_to_end(plan, sink, &rejects, watch, &mut receipts);
-    let kept = rejects.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    Outcome { receipts, error: outcome.and(kept).err() }
+    let kept = rejects
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
+    Outcome {
+        receipts,
+        error: outcome.and(kept).err(),
+    }
 }
 
 fn run_to_end(
@@ -85,24 +96,41 @@ fn run_to_end(
 
     let stop = Arc::new(Stop::default());
     let normalizer = Arc::clone(&plan.normalizer);
-    let (jobs, answers) =
-        in_order::pool(plan.threads, 2 * plan.threads, move |chunk| normalize::tasks(&normalizer, chunk))?;
+    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
+        normalize::tasks(&normalizer, chunk)
+    })?;
     let (imports, imports_in) = mpsc::channel(1);
 
-    let (reader_plan, reader_stop, progress) = (Arc::clone(plan), Arc::clone(&stop), Arc::clone(&watch.progress));
+    let (reader_plan, reader_stop, progress) = (
+        Arc::clone(plan),
+        Arc::clone(&stop),
+        Arc::clone(&watch.progress),
+    );
     let reader = start(READER, move || {
         let budget = Budget::new(reader_plan.memory, &reader_stop);
         let buffers = Buffers::new(SPARE_BUFFERS);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
         let (reading, stop) = (&reader_plan.reading, &*reader_stop);
-        let check_columns = |columns: &[String]| reader_plan.normalizer.mapping.check_columns(columns);
-        let reader =
-            Reader { reading, buffers: &buffers, budget: &budget, stop, progress, check_columns: &check_columns, submit: &submit };
+        let check_columns =
+            |columns: &[String]| reader_plan.normalizer.mapping.check_columns(columns);
+        let reader = Reader {
+            reading,
+            buffers: &buffers,
+            budget: &budget,
+            stop,
+            progress,
+            check_columns: &check_columns,
+            submit: &submit,
+        };
         let outcome = reader.run(&reader_plan.sources);
         jobs.end(outcome);
     })?;
-    let outlet =
-        Downstream { plan: Arc::clone(plan), watch: Arc::clone(watch), rejects: Arc::clone(rejects), imports };
+    let outlet = Downstream {
+        plan: Arc::clone(plan),
+        watch: Arc::clone(watch),
+        rejects: Arc::clone(rejects),
+        imports,
+    };
     let store = sink.store();
     let batcher = start(BATCHER, move || batch(answers, store, outlet))?;
 
@@ -130,20 +158,33 @@ fn run_to_end(
     match batched {
         Ok(()) => join(reader),
         Err(error) => {
-            stop.trip(Cause::Failed(Error::new(Code::Internal, "the batcher ended first")));
+            stop.trip(Cause::Failed(Error::new(
+                Code::Internal,
+                "the batcher ended first",
+            )));
             Err(error)
         }
     }
 }
 
-fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+fn start<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(work);
-    started.map_err(|e| Error::new(Code::Internal, format!("cannot start the {name} thread: {e}")))
+    started.map_err(|e| {
+        Error::new(
+            Code::Internal,
+            format!("cannot start the {name} thread: {e}"),
+        )
+    })
 }
 
 fn join<T>(thread: JoinHandle<T>) -> Result<T> {
     let name = thread.thread().name().unwrap_or_default().to_owned();
-    thread.join().map_err(|_| Error::new(Code::Internal, format!("the thread {name} panicked")))
+    thread
+        .join()
+        .map_err(|_| Error::new(Code::Internal, format!("the thread {name} panicked")))
 }
 
 /// The batcher thread: answers in, imports and rejects out.
@@ -199,8 +240,16 @@ impl Downstream {
 
     fn spot(&self, place: Option<Place>) -> Spot {
         match place {
-            Some(place) => Spot { source: Arc::clone(self.source(place)), place: Some(place), column: None },
-            None => Spot { source: Arc::from("the run"), place: None, column: None },
+            Some(place) => Spot {
+                source: Arc::clone(self.source(place)),
+                place: Some(place),
+                column: None,
+            },
+            None => Spot {
+                source: Arc::from("the run"),
+                place: None,
+                column: None,
+            },
         }
     }
 
@@ -211,7 +260,10 @@ impl Downstream {
         if !most.exceeded(totals.rejects, totals.records, at_end) {
             return Ok(());
         }
-        let message = format!("{} records were rejected, the run accepts {most}", totals.rejects);
+        let message = format!(
+            "{} records were rejected, the run accepts {most}",
+            totals.rejects
+        );
         Err(Error::new(Code::TooManyRejects, message)
             .help("mend the source, or accept more with `--max-rejects N` or `--max-rejects P%`"))
     }
@@ -221,13 +273,18 @@ impl Outlet for Downstream {
     type Refused = Refused;
 
     fn import(&mut self, import: Import) -> Result<(), Refused> {
-        self.imports.blocking_send(import).map_err(|_| Refused::Closed)
+        self.imports
+            .blocking_send(import)
+            .map_err(|_| Refused::Closed)
     }
 
     fn reject(&mut self, reject: Reject) -> Result<(), Refused> {
         let source = Arc::clone(self.source(reject.place));
         self.watch.counters.rejected(&reject, &source);
-        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).write(&reject, &source)?;
+        self.rejects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(&reject, &source)?;
         Ok(self.judge(false)?)
     }
 
@@ -243,7 +300,10 @@ impl Outlet for Downstream {
 
 /// Trips the stop at the first SIGINT or SIGTERM; ends the process at the second.
 async fn until_signal(stop: Arc<Stop>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         // A system without these signals ends the process its own way.
         return;
     };

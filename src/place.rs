@@ -56,14 +56,20 @@ impl Spot {
     /// The source as a whole.
     #[must_use]
     pub fn source(name: &Arc<str>) -> Self {
-        Spot { source: Arc::clone(name), place: None, column: None }
+        Spot {
+            source: Arc::clone(name),
+            place: None,
+            column: None,
+        }
     }
 }
 
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)?;
-        let Some(Place { record, at, .. }) = self.place else { return Ok(()) };
+        let Some(Place { record, at, .. }) = self.place else {
+            return Ok(());
+        };
         match at {
             At::Text { line, byte } => {
                 write!(f, ":{line}")?;
@@ -72,7 +78,9 @@ impl fmt::Display for Spot {
                 }
                 write!(f, "  (record {record}, byte {byte})")
             }
-            At::Row { group, row } => write!(f, "  (record {record}, row group {group}, row {row})"),
+            At::Row { group, row } => {
+                write!(f, "  (record {record}, row group {group}, row {row})")
+            }
         }
     }
 }

@@ -56,7 +56,8 @@ impl Tolerance {
         match self {
             Tolerance::Count(most) => rejects > most,
             Tolerance::Percent(share) => {
-                (at_end || records >= JUDGED_FROM) && rejects as f64 * 100.0 > share * records as f64
+                (at_end || records >= JUDGED_FROM)
+                    && rejects as f64 * 100.0 > share * records as f64
             }
         }
     }
@@ -101,15 +102,31 @@ impl Plan {
             tasks: usize,
             bytes: usize,
         }
-        let Reading { format, delimiter, header, encoding, record_bytes, pick, .. } = &self.reading;
+        let Reading {
+            format,
+            delimiter,
+            header,
+            encoding,
+            record_bytes,
+            pick,
+            ..
+        } = &self.reading;
         let decisive = Decisive {
-            sources: self.sources.iter().map(|source| (&*source.name, source.bytes)).collect(),
-            reading: format!("{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}", encoding.map(encoding_rs::Encoding::name)),
+            sources: self
+                .sources
+                .iter()
+                .map(|source| (&*source.name, source.bytes))
+                .collect(),
+            reading: format!(
+                "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}",
+                encoding.map(encoding_rs::Encoding::name)
+            ),
             normalizer: format!("{:?} {:?}", self.normalizer.mapping, self.normalizer.nul),
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
         };
-        let json = serde_json::to_vec(&decisive).map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;
+        let json = serde_json::to_vec(&decisive)
+            .map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;
         Ok(blake3::hash(&json).to_hex().to_string())
     }
 }

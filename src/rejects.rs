@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::error::{Code, Error, Fault, Result};
-use crate::place::{At, Place, Spot};
 use crate::normalize::tasks::RAW_BYTES;
+use crate::place::{At, Place, Spot};
 use crate::read::Shape;
 
 /// Bytes shown of a record that is too long to be kept.
@@ -43,11 +43,20 @@ impl Reject {
                 let before = &raw[..fault.offset.min(raw.len())];
                 let lines = memchr::memchr_iter(b'\n', before).count() as u64;
                 let in_line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
-                Some((line + lines, String::from_utf8_lossy(in_line).chars().count() as u64 + 1))
+                Some((
+                    line + lines,
+                    String::from_utf8_lossy(in_line).chars().count() as u64 + 1,
+                ))
             }
             At::Row { .. } => None,
         };
-        Reject { place, fault, spot, raw, shape: Arc::clone(shape) }
+        Reject {
+            place,
+            fault,
+            spot,
+            raw,
+            shape: Arc::clone(shape),
+        }
     }
 
     /// The reject as one line of JSON.
@@ -58,7 +67,9 @@ impl Reject {
             At::Row { group, row } => (None, Some((group, row))),
         };
         let whole = self.raw.len() < RAW_BYTES;
-        let raw = std::str::from_utf8(&self.raw).ok().filter(|raw| whole && !raw.is_empty());
+        let raw = std::str::from_utf8(&self.raw)
+            .ok()
+            .filter(|raw| whole && !raw.is_empty());
         let line = Line {
             sluice_reject: 1,
             source,
@@ -84,12 +95,18 @@ impl Reject {
     pub fn spot_in(&self, source: &str) -> Spot {
         let mut place = self.place;
         let mut column = None;
-        if let (At::Text { line, byte }, Some((fault_line, fault_column))) = (&mut place.at, self.spot) {
+        if let (At::Text { line, byte }, Some((fault_line, fault_column))) =
+            (&mut place.at, self.spot)
+        {
             *line = fault_line;
             *byte += self.fault.offset as u64;
             column = Some(fault_column);
         }
-        Spot { source: Arc::from(source), place: Some(place), column }
+        Spot {
+            source: Arc::from(source),
+            place: Some(place),
+            column,
+        }
     }
 
     /// The code, for counting.
@@ -110,7 +127,10 @@ impl RejectsFile {
     /// A file at `path`, or none at all.
     #[must_use]
     pub fn new(path: Option<&Path>) -> Self {
-        RejectsFile { path: path.map(Path::to_owned), file: None }
+        RejectsFile {
+            path: path.map(Path::to_owned),
+            file: None,
+        }
     }
 
     /// Adds a reject.
@@ -118,7 +138,9 @@ impl RejectsFile {
     /// # Errors
     /// When the file cannot be written: a reject that is not kept would be lost.
     pub fn write(&mut self, reject: &Reject, source: &str) -> Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
         let mut line = reject.line(source);
         line.push('\n');
         let file = if let Some(file) = &mut self.file {
@@ -127,7 +149,8 @@ impl RejectsFile {
             let file = File::create(path).map_err(|e| unwritable(path, &e))?;
             self.file.insert(BufWriter::new(file))
         };
-        file.write_all(line.as_bytes()).map_err(|e| unwritable(path, &e))
+        file.write_all(line.as_bytes())
+            .map_err(|e| unwritable(path, &e))
     }
 
     /// Makes what was written safe on the disk.
@@ -135,13 +158,20 @@ impl RejectsFile {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(&mut self) -> Result<()> {
-        let (Some(path), Some(mut file)) = (&self.path, self.file.take()) else { return Ok(()) };
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| unwritable(path, &e))
+        let (Some(path), Some(mut file)) = (&self.path, self.file.take()) else {
+            return Ok(());
+        };
+        file.flush()
+            .and_then(|()| file.get_ref().sync_all())
+            .map_err(|e| unwritable(path, &e))
     }
 }
 
 fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
-    Error::new(Code::TargetWrite, format!("cannot write the rejects to `{}`: {cause}", path.display()))
+    Error::new(
+        Code::TargetWrite,
+        format!("cannot write the rejects to `{}`: {cause}", path.display()),
+    )
 }
 
 #[derive(Serialize)]
@@ -183,7 +213,10 @@ struct Line<'a> {
 enum RejectShape<'a> {
     Json,
     Txt,
-    Csv { delimiter: char, columns: &'a [String] },
+    Csv {
+        delimiter: char,
+        columns: &'a [String],
+    },
     Arrow,
 }
 
@@ -192,12 +225,19 @@ impl<'a> RejectShape<'a> {
         match shape {
             Shape::Json(_) | Shape::Rejects => RejectShape::Json,
             Shape::Lines => RejectShape::Txt,
-            Shape::Table { columns, delimiter } => RejectShape::Csv { delimiter: char::from(*delimiter), columns },
+            Shape::Table { columns, delimiter } => RejectShape::Csv {
+                delimiter: char::from(*delimiter),
+                columns,
+            },
             Shape::Columns(_) => RejectShape::Arrow,
         }
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|d| char::from_digit(d.into(), 16)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|d| char::from_digit(d.into(), 16))
+        .collect()
 }

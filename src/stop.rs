@@ -1,7 +1,7 @@
 //! Stop: the one word that ends a run early. The first cause wins; whoever waits is woken.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 
@@ -22,9 +22,11 @@ impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Failed(error) => error,
-            Cause::Signal { name, exit_code } => {
-                Error::new(crate::error::Code::Interrupted, format!("stopped by {name}")).exit_with(exit_code)
-            }
+            Cause::Signal { name, exit_code } => Error::new(
+                crate::error::Code::Interrupted,
+                format!("stopped by {name}"),
+            )
+            .exit_with(exit_code),
         }
     }
 }

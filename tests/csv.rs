@@ -38,8 +38,16 @@ impl Collect {
         assert_eq!(mark.record, self.records);
         self.records += 1;
         self.held += 1;
-        let (line, byte) = (self.line + u64::from(mark.line), self.byte + u64::from(mark.byte));
-        self.got.push(Got { line, byte, raw: raw.to_vec(), cells });
+        let (line, byte) = (
+            self.line + u64::from(mark.line),
+            self.byte + u64::from(mark.byte),
+        );
+        self.got.push(Got {
+            line,
+            byte,
+            raw: raw.to_vec(),
+            cells,
+        });
     }
 }
 
@@ -99,10 +107,14 @@ fn read(text: &[u8], how: How) -> (Vec<Got>, Changes) {
     };
     let (mut start, mut end, mut lines) = (0, 0, 0);
     while start < text.len() {
-        let cutting = cut.cut(&text[start..end], end == text.len(), how.which).expect("any text can be cut");
+        let cutting = cut
+            .cut(&text[start..end], end == text.len(), how.which)
+            .expect("any text can be cut");
         if cutting.end == 0 {
             assert!(end < text.len(), "the end is a cut");
-            end = text.len().min(end + steps.next().expect("a cycle has no end"));
+            end = text
+                .len()
+                .min(end + steps.next().expect("a cycle has no end"));
             continue;
         }
         let chunk = &text[start..start + cutting.end];
@@ -119,7 +131,10 @@ fn read(text: &[u8], how: How) -> (Vec<Got>, Changes) {
         assert_eq!(csv.extent().records, u64::from(consumer.records));
         assert_eq!(csv.extent().lines, line_ends(chunk));
         if how.which == Which::First {
-            assert!(consumer.records == 1 || start + cutting.end == text.len(), "one record: {chunk:?}");
+            assert!(
+                consumer.records == 1 || start + cutting.end == text.len(),
+                "one record: {chunk:?}"
+            );
         }
         lines += csv.extent().lines;
         start += cutting.end;
@@ -157,7 +172,11 @@ fn naive(text: &[u8], delimiter: u8) -> Vec<Naive> {
         if record.is_none() && is_end {
             continue;
         }
-        let current = record.get_or_insert_with(|| Naive { start: i, cells: vec![Vec::new()], ..Naive::default() });
+        let current = record.get_or_insert_with(|| Naive {
+            start: i,
+            cells: vec![Vec::new()],
+            ..Naive::default()
+        });
         let cell = current.cells.last_mut().expect("there is a first");
         match (&state, *byte) {
             (At::CellStart, b'"') => state = At::Quoted,
@@ -191,22 +210,51 @@ fn naive(text: &[u8], delimiter: u8) -> Vec<Naive> {
 }
 
 fn by_csv_crate(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).delimiter(delimiter).from_reader(text);
-    reader.byte_records().map(|record| record.expect("in memory").iter().map(<[u8]>::to_vec).collect()).collect()
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .delimiter(delimiter)
+        .from_reader(text);
+    reader
+        .byte_records()
+        .map(|record| {
+            record
+                .expect("in memory")
+                .iter()
+                .map(<[u8]>::to_vec)
+                .collect()
+        })
+        .collect()
 }
 
 /// Checks one text in one way of reading it, for rows of every length it has.
 fn check(text: &[u8], delimiter: u8, steps: &[usize], which: Which, most: usize) {
     let expected = naive(text, delimiter);
     let cells: Vec<_> = expected.iter().map(|record| record.cells.clone()).collect();
-    assert_eq!(by_csv_crate(text, delimiter), cells, "the naive reader is the csv crate");
+    assert_eq!(
+        by_csv_crate(text, delimiter),
+        cells,
+        "the naive reader is the csv crate"
+    );
     let mut widths: Vec<usize> = cells.iter().map(Vec::len).chain([1]).collect();
     widths.sort_unstable();
     widths.dedup();
     for columns in widths {
-        let how = How { columns, delimiter, nul: Nul::Reject, which, steps, most };
+        let how = How {
+            columns,
+            delimiter,
+            nul: Nul::Reject,
+            which,
+            steps,
+            most,
+        };
         let (got, _) = read(text, how);
-        assert_eq!(got.len(), expected.len(), "{:?}", String::from_utf8_lossy(text));
+        assert_eq!(
+            got.len(),
+            expected.len(),
+            "{:?}",
+            String::from_utf8_lossy(text)
+        );
         for (got, expected) in got.iter().zip(&expected) {
             let record = &text[expected.start..expected.end];
             assert_eq!(got.raw, record);
@@ -215,7 +263,8 @@ fn check(text: &[u8], delimiter: u8, steps: &[usize], which: Which, most: usize)
             match &got.cells {
                 Ok(cells) => {
                     assert!(!expected.open && std::str::from_utf8(record).is_ok());
-                    let cells: Vec<_> = cells.iter().map(|cell| cell.clone().into_bytes()).collect();
+                    let cells: Vec<_> =
+                        cells.iter().map(|cell| cell.clone().into_bytes()).collect();
                     assert_eq!(cells, expected.cells, "{:?}", String::from_utf8_lossy(text));
                 }
                 Err(fault) if expected.open => {
@@ -223,8 +272,13 @@ fn check(text: &[u8], delimiter: u8, steps: &[usize], which: Which, most: usize)
                     assert_eq!(record[fault.offset], b'"');
                 }
                 Err(fault) => match std::str::from_utf8(record) {
-                    Err(error) => assert_eq!((fault.code, fault.offset), (Code::Encoding, error.valid_up_to())),
-                    Ok(_) if expected.cells.len() != columns => assert_eq!(fault.code, Code::RowLength),
+                    Err(error) => assert_eq!(
+                        (fault.code, fault.offset),
+                        (Code::Encoding, error.valid_up_to())
+                    ),
+                    Ok(_) if expected.cells.len() != columns => {
+                        assert_eq!(fault.code, Code::RowLength)
+                    }
                     Ok(_) => {
                         assert_eq!(fault.code, Code::Nul);
                         assert_eq!(record[fault.offset], 0);
@@ -328,16 +382,30 @@ proptest! {
 }
 
 fn rows(text: &str, columns: usize) -> Vec<Got> {
-    let how = How { columns, delimiter: b',', nul: Nul::Reject, which: Which::Last, steps: &[64], most: usize::MAX };
+    let how = How {
+        columns,
+        delimiter: b',',
+        nul: Nul::Reject,
+        which: Which::Last,
+        steps: &[64],
+        most: usize::MAX,
+    };
     read(text.as_bytes(), how).0
 }
 
 fn cells(text: &str, columns: usize) -> Vec<Vec<String>> {
-    rows(text, columns).into_iter().map(|got| got.cells.expect("a good row")).collect()
+    rows(text, columns)
+        .into_iter()
+        .map(|got| got.cells.expect("a good row"))
+        .collect()
 }
 
 fn fault(text: &str, columns: usize) -> Fault {
-    rows(text, columns).pop().expect("a record").cells.expect_err("a bad row")
+    rows(text, columns)
+        .pop()
+        .expect("a record")
+        .cells
+        .expect_err("a bad row")
 }
 
 #[test]
@@ -352,7 +420,10 @@ fn quotes_mean_something_only_at_a_cells_start() {
 #[test]
 fn empty_lines_are_no_records() {
     assert_eq!(cells("\n\na\r\n\r\n\"\"\n \n\n", 1), [["a"], [""], [" "]]);
-    let lines: Vec<_> = rows("\n\na\r\n\r\n\"\"\n \n\n", 1).iter().map(|got| got.line).collect();
+    let lines: Vec<_> = rows("\n\na\r\n\r\n\"\"\n \n\n", 1)
+        .iter()
+        .map(|got| got.line)
+        .collect();
     assert_eq!(lines, [2, 4, 5]);
 }
 
@@ -360,13 +431,19 @@ fn empty_lines_are_no_records() {
 fn a_quote_that_never_closes_is_a_fault() {
     let found = fault("a,b\nc,\"d\n\",\"e\nf", 3);
     assert_eq!((found.code, found.offset), (Code::QuoteOpen, 7));
-    assert_eq!(found.reason, "the quote that opens a cell on line 2 of the record is never closed");
+    assert_eq!(
+        found.reason,
+        "the quote that opens a cell on line 2 of the record is never closed"
+    );
 }
 
 #[test]
 fn a_row_of_another_length_is_a_fault() {
     let found = fault("a,b,c\n", 4);
-    assert_eq!((found.code, found.reason.as_str()), (Code::RowLength, "3 cells, the header has 4"));
+    assert_eq!(
+        (found.code, found.reason.as_str()),
+        (Code::RowLength, "3 cells, the header has 4")
+    );
     assert_eq!(fault("a\n", 4).reason, "1 cell, the header has 4");
     assert!(found.help.is_some());
 }
@@ -374,11 +451,31 @@ fn a_row_of_another_length_is_a_fault() {
 #[test]
 fn nul_is_rejected_or_replaced() {
     let text = b"a,\"b\"\"\0\0\"\n\0,\n";
-    let how = How { columns: 2, delimiter: b',', nul: Nul::Reject, which: Which::Last, steps: &[9], most: 1 };
-    let offsets: Vec<_> = read(text, how).0.into_iter().map(|got| got.cells.expect_err("a NUL").offset).collect();
+    let how = How {
+        columns: 2,
+        delimiter: b',',
+        nul: Nul::Reject,
+        which: Which::Last,
+        steps: &[9],
+        most: 1,
+    };
+    let offsets: Vec<_> = read(text, how)
+        .0
+        .into_iter()
+        .map(|got| got.cells.expect_err("a NUL").offset)
+        .collect();
     assert_eq!(offsets, [6, 0]);
-    let (got, changes) = read(text, How { nul: Nul::Replace, ..how });
-    assert_eq!(got[0].cells, Ok(vec!["a".to_owned(), "b\"\u{FFFD}\u{FFFD}".to_owned()]));
+    let (got, changes) = read(
+        text,
+        How {
+            nul: Nul::Replace,
+            ..how
+        },
+    );
+    assert_eq!(
+        got[0].cells,
+        Ok(vec!["a".to_owned(), "b\"\u{FFFD}\u{FFFD}".to_owned()])
+    );
     assert_eq!(changes.nul_replaced, 3);
 }
 
@@ -386,7 +483,9 @@ fn nul_is_rejected_or_replaced() {
 fn a_source_of_carriage_returns_is_cut() {
     let text = "a,b\rc,\"d\re\"\rf,g".repeat(50);
     let mut cut = CutCsv::new(b',');
-    let cutting = cut.cut(text.as_bytes(), false, Which::Last).expect("any text can be cut");
+    let cutting = cut
+        .cut(text.as_bytes(), false, Which::Last)
+        .expect("any text can be cut");
     assert_eq!(cutting.end, text.rfind('\r').map_or(0, |at| at + 1));
 }
 
@@ -398,7 +497,9 @@ fn a_record_passed_over_in_parts_ends_where_it_ends() {
         let mut at = 0;
         let end = loop {
             let buf = &text[at..text.len().min(at + step)];
-            let cutting = cut.cut(buf, false, Which::First).expect("any text can be cut");
+            let cutting = cut
+                .cut(buf, false, Which::First)
+                .expect("any text can be cut");
             if cutting.end > 0 {
                 break at + cutting.end;
             }
@@ -411,22 +512,39 @@ fn a_record_passed_over_in_parts_ends_where_it_ends() {
 
 #[test]
 fn names_are_kept_and_made_unique() {
-    let names = |text: &str| header(text.as_bytes(), true, b',', true).expect("good").expect("complete").names;
+    let names = |text: &str| {
+        header(text.as_bytes(), true, b',', true)
+            .expect("good")
+            .expect("complete")
+            .names
+    };
     assert_eq!(names("\n a,\"b\"\"c\",a\"\n1,2,3"), [" a", "b\"c", "a\""]);
     assert_eq!(names(",a,,a,a.1,a"), ["", "a", ".1", "a.2", "a.1", "a.3"]);
-    let unnamed = header(b"\n1,2,3\n", true, b',', false).expect("good").expect("complete");
+    let unnamed = header(b"\n1,2,3\n", true, b',', false)
+        .expect("good")
+        .expect("complete");
     assert_eq!(
         (unnamed.names, unnamed.bytes, unnamed.lines),
-        (["column1", "column2", "column3"].map(String::from).to_vec(), 0, 0)
+        (
+            ["column1", "column2", "column3"].map(String::from).to_vec(),
+            0,
+            0
+        )
     );
     assert_eq!(header(b"a,b\r", false, b',', true), Ok(None));
     assert_eq!(header(b"a,\"b\n", false, b',', true), Ok(None));
-    assert_eq!(header(b"a,\xFF\n", false, b',', true).expect_err("no text").code, Code::Encoding);
+    assert_eq!(
+        header(b"a,\xFF\n", false, b',', true)
+            .expect_err("no text")
+            .code,
+        Code::Encoding
+    );
 }
 
 #[test]
 fn dialects_are_told_apart() {
-    let delimiter = |text: &str| sniff(text.as_bytes(), true).map(|found| char::from(found.delimiter));
+    let delimiter =
+        |text: &str| sniff(text.as_bytes(), true).map(|found| char::from(found.delimiter));
     assert_eq!(delimiter("a;b\n1,5;2,5\n3;4\n"), Some(';'));
     assert_eq!(delimiter("a\tb\n1,5\t2\n3\t4\n"), Some('\t'));
     assert_eq!(delimiter("a|b\n1|2\n"), Some('|'));
@@ -444,8 +562,13 @@ fn dialects_are_told_apart() {
 
 /// The corpora's folder, if there is one.
 fn corpora() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|root| root.join("shared/corpora"));
-    std::env::var_os("SLUICE_CORPORA").map(PathBuf::from).or(beside).filter(|folder| folder.is_dir())
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(|root| root.join("shared/corpora"));
+    std::env::var_os("SLUICE_CORPORA")
+        .map(PathBuf::from)
+        .or(beside)
+        .filter(|folder| folder.is_dir())
 }
 
 /// What a file comes to when it is read with a delimiter: its columns, the digest and number of its rows, its faults.
@@ -459,11 +582,25 @@ struct Read {
 fn read_file(text: &[u8], delimiter: u8) -> Read {
     let header = match header(text, true, delimiter, true) {
         Ok(header) => header.expect("complete"),
-        Err(fault) => return Read { columns: Vec::new(), rows: 0, digest: String::new(), faults: vec![fault] },
+        Err(fault) => {
+            return Read {
+                columns: Vec::new(),
+                rows: 0,
+                digest: String::new(),
+                faults: vec![fault],
+            };
+        }
     };
     let body = &text[header.bytes..];
     let columns = header.names.len();
-    let how = How { columns, delimiter, nul: Nul::Reject, which: Which::Last, steps: &[1 << 16], most: usize::MAX };
+    let how = How {
+        columns,
+        delimiter,
+        nul: Nul::Reject,
+        which: Which::Last,
+        steps: &[1 << 16],
+        most: usize::MAX,
+    };
     let mut digest = Sha256::new();
     let (mut rows, mut faults) = (0, Vec::new());
     for got in read(body, how).0 {
@@ -479,8 +616,17 @@ fn read_file(text: &[u8], delimiter: u8) -> Read {
             Err(fault) => faults.push(fault),
         }
     }
-    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Read { columns: header.names, rows, digest, faults }
+    let digest = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Read {
+        columns: header.names,
+        rows,
+        digest,
+        faults,
+    }
 }
 
 #[test]
@@ -492,13 +638,17 @@ fn corpora_are_read_as_others_read_them() {
     let mut wrong = Vec::new();
     let (mut accepted, mut rejected) = (0, 0);
     for set in std::fs::read_dir(&corpora).expect("a folder").flatten() {
-        let Ok(expected) = std::fs::read(set.path().join("expected.json")) else { continue };
+        let Ok(expected) = std::fs::read(set.path().join("expected.json")) else {
+            continue;
+        };
         // Sets without tables may have in it what this reader of JSON refuses, such as half a surrogate pair.
         let Ok(expected) = serde_json::from_slice::<serde_json::Value>(&expected) else {
             eprintln!("passed over: {}", set.path().display());
             continue;
         };
-        let Some(files) = expected["files"].as_object() else { continue };
+        let Some(files) = expected["files"].as_object() else {
+            continue;
+        };
         for (name, facts) in files {
             let format = facts["format"].as_str().unwrap_or_default();
             let encoding = facts["encoding"].as_str().unwrap_or_default();
@@ -507,7 +657,9 @@ fn corpora_are_read_as_others_read_them() {
             }
             let stored = std::fs::read(set.path().join(name)).expect("the file");
             let text = stored.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&stored);
-            let delimiter = facts["delimiter"].as_str().map_or(b',', |delimiter| delimiter.as_bytes()[0]);
+            let delimiter = facts["delimiter"]
+                .as_str()
+                .map_or(b',', |delimiter| delimiter.as_bytes()[0]);
             let read = read_file(text, delimiter);
             let name = set.path().join(name);
             if !encoding.starts_with("utf-8") {
@@ -517,25 +669,42 @@ fn corpora_are_read_as_others_read_them() {
                 Some("reject") => {
                     rejected += 1;
                     if read.faults.is_empty() {
-                        wrong.push(format!("{}: no fault in a file to be rejected", name.display()));
+                        wrong.push(format!(
+                            "{}: no fault in a file to be rejected",
+                            name.display()
+                        ));
                     }
                 }
                 Some("accept") => {
                     accepted += 1;
-                    let columns: Vec<_> = facts["columns"].as_array().into_iter().flatten().collect();
+                    let columns: Vec<_> =
+                        facts["columns"].as_array().into_iter().flatten().collect();
                     // Names that are empty or there twice are changed; of very many only the first are listed.
                     let renamed = facts["duplicate_or_blank_headers"].as_bool() == Some(true);
                     let same_names = facts["ncols"].as_u64() == Some(read.columns.len() as u64)
-                        && columns.iter().zip(&read.columns).all(|(a, b)| renamed || a.as_str() == Some(b));
+                        && columns
+                            .iter()
+                            .zip(&read.columns)
+                            .all(|(a, b)| renamed || a.as_str() == Some(b));
                     if facts["nul_bytes"].as_u64().is_some() {
                         let all_nul = read.faults.iter().all(|fault| fault.code == Code::Nul);
-                        if !all_nul || facts["rows"].as_u64() != Some(read.rows + read.faults.len() as u64) {
-                            wrong.push(format!("{}: {} rows, {:?}", name.display(), read.rows, read.faults));
+                        if !all_nul
+                            || facts["rows"].as_u64() != Some(read.rows + read.faults.len() as u64)
+                        {
+                            wrong.push(format!(
+                                "{}: {} rows, {:?}",
+                                name.display(),
+                                read.rows,
+                                read.faults
+                            ));
                         }
                         continue;
                     }
                     let truth = (facts["rows"].as_u64(), facts["cells_sha256"].as_str());
-                    if !read.faults.is_empty() || !same_names || truth != (Some(read.rows), Some(&read.digest)) {
+                    if !read.faults.is_empty()
+                        || !same_names
+                        || truth != (Some(read.rows), Some(&read.digest))
+                    {
                         wrong.push(format!(
                             "{}: {} rows, {:?}, faults {:?}; expected {facts}",
                             name.display(),
@@ -548,14 +717,19 @@ fn corpora_are_read_as_others_read_them() {
                     let sniffed = sniff(&text[..text.len().min(64 << 10)], text.len() <= 64 << 10);
                     let found = sniffed.map_or(b',', |sniffed| sniffed.delimiter);
                     if found != delimiter {
-                        let other = sniffed.map(|sniffed| (sniffed.columns, sniffed.records, sniffed.alike));
+                        let other = sniffed
+                            .map(|sniffed| (sniffed.columns, sniffed.records, sniffed.alike));
                         let line = format!(
                             "{}: sniffed {:?} {other:?} for {} columns",
                             name.display(),
                             char::from(found),
                             read.columns.len()
                         );
-                        if read.columns.len() == 1 { eprintln!("{line}") } else { wrong.push(line) }
+                        if read.columns.len() == 1 {
+                            eprintln!("{line}")
+                        } else {
+                            wrong.push(line)
+                        }
                     }
                 }
                 _ => {}

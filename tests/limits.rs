@@ -13,7 +13,11 @@ fn tasks(body: &[u8]) -> Vec<usize> {
     tasks.into_iter().map(|task| task.get().len()).collect()
 }
 
-fn within_limits_and_full(ran: &Ran, max_tasks: usize, max_bytes: usize) -> Result<(), TestCaseError> {
+fn within_limits_and_full(
+    ran: &Ran,
+    max_tasks: usize,
+    max_bytes: usize,
+) -> Result<(), TestCaseError> {
     for (i, (about, body)) in ran.imports.iter().enumerate() {
         let sizes = tasks(body);
         prop_assert_eq!(about.number, i as u64 + 1);
@@ -23,7 +27,11 @@ fn within_limits_and_full(ran: &Ran, max_tasks: usize, max_bytes: usize) -> Resu
         prop_assert!(!sizes.is_empty() && sizes.len() <= max_tasks && body.len() <= max_bytes);
         if let Some((_, next)) = ran.imports.get(i + 1) {
             let first = tasks(next)[0];
-            prop_assert!(sizes.len() == max_tasks || body.len() + 1 + first > max_bytes, "import {} is not full", i + 1);
+            prop_assert!(
+                sizes.len() == max_tasks || body.len() + 1 + first > max_bytes,
+                "import {} is not full",
+                i + 1
+            );
         }
     }
     Ok(())
@@ -55,7 +63,14 @@ fn a_task_of_exactly_the_limit_fits_and_one_byte_more_does_not() {
     // `[{"data":{"text":"..."}}]` around the text is 22 bytes.
     for (length, fits) in [(78, true), (79, false)] {
         let line = "x".repeat(length);
-        let ran = run_on("s.txt", line.as_bytes(), &Options { max_bytes: 100, ..Options::default() });
+        let ran = run_on(
+            "s.txt",
+            line.as_bytes(),
+            &Options {
+                max_bytes: 100,
+                ..Options::default()
+            },
+        );
         assert_eq!(ran.imports.len(), usize::from(fits), "{length}");
         assert_eq!(ran.totals.rejects, u64::from(!fits), "{length}");
         if fits {

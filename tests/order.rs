@@ -33,11 +33,26 @@ proptest! {
 fn many_files_come_in_the_order_of_their_names() {
     let folder = tempfile::tempdir().expect("a folder");
     for file in 0..200 {
-        let lines: Vec<String> = (0..file % 7).map(|line| format!("{{\"file\":{file},\"line\":{line}}}")).collect();
-        std::fs::write(folder.path().join(format!("{file:03}.jsonl")), lines.join("\n")).expect("a file");
+        let lines: Vec<String> = (0..file % 7)
+            .map(|line| format!("{{\"file\":{file},\"line\":{line}}}"))
+            .collect();
+        std::fs::write(
+            folder.path().join(format!("{file:03}.jsonl")),
+            lines.join("\n"),
+        )
+        .expect("a file");
     }
-    let ran = run(folder.path(), &Options { threads: 8, chunk_bytes: 128, max_tasks: 50, ..Options::default() });
-    let expected: Vec<_> =
-        (0..200).flat_map(|file| (0..file % 7).map(move |line| json!({"file": file, "line": line}))).collect();
+    let ran = run(
+        folder.path(),
+        &Options {
+            threads: 8,
+            chunk_bytes: 128,
+            max_tasks: 50,
+            ..Options::default()
+        },
+    );
+    let expected: Vec<_> = (0..200)
+        .flat_map(|file| (0..file % 7).map(move |line| json!({"file": file, "line": line})))
+        .collect();
     assert_eq!(ran.data(), expected);
 }

@@ -181,7 +181,11 @@ impl Records {
                     .collect()
             })
             .collect();
-        words.iter_mut().skip(36).step_by(37).for_each(|word| word.push('é'));
+        words
+            .iter_mut()
+            .skip(36)
+            .step_by(37)
+            .for_each(|word| word.push('é'));
         words
             .iter_mut()
             .step_by(211)

@@ -36,7 +36,10 @@ impl Store {
     pub fn start(&self, number: u64) -> io::Result<Body> {
         match self {
             Store::Memory => Ok(Body::Memory(Vec::new())),
-            Store::Folder(folder) => PartialFile::create(&folder.join(format!("import-{number:06}.json"))).map(Body::File),
+            Store::Folder(folder) => {
+                PartialFile::create(&folder.join(format!("import-{number:06}.json")))
+                    .map(Body::File)
+            }
         }
     }
 }
@@ -75,7 +78,11 @@ impl PartialFile {
     /// Those of the file system.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create(partial(path))?;
-        Ok(PartialFile { file, path: path.to_owned(), whole: false })
+        Ok(PartialFile {
+            file,
+            path: path.to_owned(),
+            whole: false,
+        })
     }
 
     /// Makes it whole: what was written is safe on the disk, and the file has its name.

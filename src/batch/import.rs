@@ -74,24 +74,46 @@ impl Filling {
     #[must_use]
     pub fn new(number: u64, limits: Limits, store: Store) -> Self {
         let bytes = limits.framing.open.len() + limits.framing.close.len();
-        Filling { limits, store, number, body: None, hasher: blake3::Hasher::new(), tasks: 0, bytes, span: None }
+        Filling {
+            limits,
+            store,
+            number,
+            body: None,
+            hasher: blake3::Hasher::new(),
+            tasks: 0,
+            bytes,
+            span: None,
+        }
     }
 
     /// Adds as many of the tasks from number `next` on as fit; `place` says where a task's record starts.
     ///
     /// # Errors
     /// When they cannot be kept.
-    pub fn push(&mut self, tasks: &Tasks, next: usize, place: impl Fn(usize) -> Place) -> Result<Push> {
+    pub fn push(
+        &mut self,
+        tasks: &Tasks,
+        next: usize,
+        place: impl Fn(usize) -> Place,
+    ) -> Result<Push> {
         let start = tasks.task_start(next);
         let separator = usize::from(self.tasks > 0);
-        let room = self.limits.bytes.get().saturating_sub(self.bytes + separator);
+        let room = self
+            .limits
+            .bytes
+            .get()
+            .saturating_sub(self.bytes + separator);
         let places = self.limits.tasks.get() - self.tasks;
         let candidates = &tasks.marks[next..tasks.marks.len().min(next + places)];
         let fit = candidates.partition_point(|mark| mark.end - start <= room);
         let Some(last) = candidates[..fit].last() else {
             let bytes = tasks.marks[next].end - start;
             let alone = bytes > self.limits.task_bytes();
-            return Ok(if alone { Push::TooLarge { bytes } } else { Push::Full });
+            return Ok(if alone {
+                Push::TooLarge { bytes }
+            } else {
+                Push::Full
+            });
         };
         if separator == 0 {
             self.body = Some(self.store.start(self.number).map_err(|e| unkept(&e))?);
@@ -103,7 +125,10 @@ impl Filling {
         self.bytes += separator + last.end - start;
         self.tasks += fit;
         let end = place(next + fit - 1);
-        self.span = Some((self.span.map_or_else(|| place(next), |(first, _)| first), end));
+        self.span = Some((
+            self.span.map_or_else(|| place(next), |(first, _)| first),
+            end,
+        ));
         Ok(Push::Added { tasks: fit })
     }
 
@@ -121,19 +146,39 @@ impl Filling {
     /// When its end cannot be kept.
     pub fn close(mut self) -> Result<Option<Import>> {
         self.append(self.limits.framing.close)?;
-        let Filling { number, tasks, bytes, .. } = self;
+        let Filling {
+            number,
+            tasks,
+            bytes,
+            ..
+        } = self;
         let blake3 = Digest(self.hasher.finalize().to_hex().to_string());
-        Ok(self.body.zip(self.span).map(|(body, (first, last))| Import {
-            about: About { number, tasks, bytes, blake3, first, last },
-            body,
-        }))
+        Ok(self
+            .body
+            .zip(self.span)
+            .map(|(body, (first, last))| Import {
+                about: About {
+                    number,
+                    tasks,
+                    bytes,
+                    blake3,
+                    first,
+                    last,
+                },
+                body,
+            }))
     }
 }
 
 fn unkept(cause: &std::io::Error) -> Error {
-    let error = Error::new(Code::TargetWrite, format!("cannot write an import: {cause}"));
+    let error = Error::new(
+        Code::TargetWrite,
+        format!("cannot write an import: {cause}"),
+    );
     match cause.kind() {
-        std::io::ErrorKind::StorageFull => error.help("make room, or name a folder on another disk with `--to`"),
+        std::io::ErrorKind::StorageFull => {
+            error.help("make room, or name a folder on another disk with `--to`")
+        }
         _ => error,
     }
 }

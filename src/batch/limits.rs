@@ -23,10 +23,18 @@ pub struct Framing {
 }
 
 /// A JSON array.
-pub const ARRAY: Framing = Framing { open: b"[", separator: b',', close: b"]" };
+pub const ARRAY: Framing = Framing {
+    open: b"[",
+    separator: b',',
+    close: b"]",
+};
 
 /// JSON Lines.
-pub const LINES: Framing = Framing { open: b"", separator: b'\n', close: b"\n" };
+pub const LINES: Framing = Framing {
+    open: b"",
+    separator: b'\n',
+    close: b"\n",
+};
 
 /// What an import may hold. It cannot be more than the guide's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +54,15 @@ impl Limits {
     /// When one is zero or over the guide's.
     pub fn new(tasks: usize, bytes: usize, framing: Framing) -> Result<Self> {
         let checked = |value: usize, most: usize, flag: &str| {
-            let bad = || Error::new(Code::Usage, format!("`{flag} {value}`: an import holds 1 to {most}"));
-            NonZeroUsize::new(value).filter(|value| value.get() <= most).ok_or_else(bad)
+            let bad = || {
+                Error::new(
+                    Code::Usage,
+                    format!("`{flag} {value}`: an import holds 1 to {most}"),
+                )
+            };
+            NonZeroUsize::new(value)
+                .filter(|value| value.get() <= most)
+                .ok_or_else(bad)
         };
         Ok(Limits {
             tasks: checked(tasks, MOST_TASKS, "--max-tasks")?,
@@ -59,6 +74,8 @@ impl Limits {
     /// Bytes of the largest task that fits.
     #[must_use]
     pub fn task_bytes(&self) -> usize {
-        self.bytes.get().saturating_sub(self.framing.open.len() + self.framing.close.len())
+        self.bytes
+            .get()
+            .saturating_sub(self.framing.open.len() + self.framing.close.len())
     }
 }

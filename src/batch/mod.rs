@@ -62,7 +62,13 @@ impl Batcher {
     #[must_use]
     pub fn new(limits: Limits, store: Store) -> Self {
         let filling = Filling::new(1, limits, store.clone());
-        Batcher { limits, store, tracker: Tracker::default(), filling, number: 1 }
+        Batcher {
+            limits,
+            store,
+            tracker: Tracker::default(),
+            filling,
+            number: 1,
+        }
     }
 
     /// Adds one answer's tasks; every import that this fills is handed on before the next task is looked at.
@@ -83,14 +89,24 @@ impl Batcher {
                     let reason = format!("the task has {bytes} bytes, an import holds {limit}");
                     let fault = Fault::new(Code::TaskTooLarge, reason);
                     let mark = tasks.marks[next].mark;
-                    outlet.reject(Reject::new(self.tracker.place(mark), fault, Vec::new(), &tasks.shape))?;
+                    outlet.reject(Reject::new(
+                        self.tracker.place(mark),
+                        fault,
+                        Vec::new(),
+                        &tasks.shape,
+                    ))?;
                     next += 1;
                 }
             }
         }
         for rejected in std::mem::take(&mut tasks.rejected) {
             let place = self.tracker.place(rejected.mark);
-            outlet.reject(Reject::new(place, rejected.fault, rejected.raw, &tasks.shape))?;
+            outlet.reject(Reject::new(
+                place,
+                rejected.fault,
+                rejected.raw,
+                &tasks.shape,
+            ))?;
         }
         if let Some(fatal) = tasks.fatal.take() {
             let place = self.tracker.place(fatal.mark);

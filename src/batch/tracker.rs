@@ -19,7 +19,10 @@ impl Tracker {
     /// Tasks of this chunk follow; it may be the one they followed from before.
     pub fn enter(&mut self, source: SourceId, start: Start) {
         if self.source != Some(source) {
-            *self = Tracker { source: Some(source), ..Tracker::default() };
+            *self = Tracker {
+                source: Some(source),
+                ..Tracker::default()
+            };
         }
         if self.start.is_none() {
             self.start = Some(start);
@@ -40,14 +43,25 @@ impl Tracker {
     #[must_use]
     pub fn place(&self, mark: Mark) -> Place {
         let at = match self.start {
-            Some(Start::Group { group, row }) => At::Row { group, row: row + u64::from(mark.record) },
-            Some(Start::Text { byte, .. }) => {
-                At::Text { line: self.lines + u64::from(mark.line) + 1, byte: byte + u64::from(mark.byte) }
-            }
-            None => At::Text { line: self.lines + 1, byte: 0 },
+            Some(Start::Group { group, row }) => At::Row {
+                group,
+                row: row + u64::from(mark.record),
+            },
+            Some(Start::Text { byte, .. }) => At::Text {
+                line: self.lines + u64::from(mark.line) + 1,
+                byte: byte + u64::from(mark.byte),
+            },
+            None => At::Text {
+                line: self.lines + 1,
+                byte: 0,
+            },
         };
         let source = self.source.unwrap_or_default();
-        Place { source, record: self.records + u64::from(mark.record) + 1, at }
+        Place {
+            source,
+            record: self.records + u64::from(mark.record) + 1,
+            at,
+        }
     }
 
     /// Where the next record starts, as far as is known.

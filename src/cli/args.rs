@@ -157,7 +157,9 @@ Exit codes: 0 all records are in; 1 failed; 2 usage; 3 done, some records reject
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => {
+            Ok((left.to_owned(), right.to_owned()))
+        }
         _ => Err("wants two parts with `=` between them".to_owned()),
     }
 }
@@ -182,8 +184,17 @@ fn size(text: &str) -> Result<usize, String> {
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        other => return Err(format!("`{other}` is no unit; there are k, m, g (powers of 1,024) and kb, mb, gb")),
+        other => {
+            return Err(format!(
+                "`{other}` is no unit; there are k, m, g (powers of 1,024) and kb, mb, gb"
+            ));
+        }
     };
-    let number = digits.parse::<usize>().map_err(|_| format!("`{digits}` is no number of bytes"))?;
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{text}` is no number of bytes"))
+    let number = digits
+        .parse::<usize>()
+        .map_err(|_| format!("`{digits}` is no number of bytes"))?;
+    number
+        .checked_mul(unit)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("`{text}` is no number of bytes"))
 }

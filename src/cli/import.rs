@@ -28,7 +28,14 @@ use crate::source::local;
 
 /// Bytes of text in a chunk: about the size of a second-level cache. Builds for tests take tiny ones, so that every
 /// test crosses boundaries.
-const CHUNK_BYTES: usize = if cfg!(debug_assertions) { 4 << 10 } else { 512 << 10 };
+const CHUNK_BYTES: usize = if cfg!(debug_assertions) {
+    4 << 10
+} else {
+    512 << 10
+};
+
+/// The exit code of a command line that asks for what cannot be.
+const USAGE: u8 = 2;
 
 /// Where imports go.
 enum Target {
@@ -41,8 +48,11 @@ impl Target {
     fn of(to: &str, overwrite: bool) -> Result<Target> {
         match to.split_once("://") {
             _ if to == "-" => Ok(Target::Stdout(Stdout)),
-            Some((scheme, _)) => Err(Error::new(Code::Usage, format!("`--to {to}`: no target is known by `{scheme}://`"))
-                .help("name a folder, or `-` for standard output")),
+            Some((scheme, _)) => Err(Error::new(
+                Code::Usage,
+                format!("`--to {to}`: no target is known by `{scheme}://`"),
+            )
+            .help("name a folder, or `-` for standard output")),
             None => Ok(Target::Directory(Directory::new(Path::new(to), overwrite))),
         }
     }
@@ -83,7 +93,8 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let watch = Arc::new(Watch::default());
     let bytes = plan.sources.iter().map(|source| source.bytes).sum();
     let shown = Shown::start(&watch, bytes, arguments.quiet);
-    let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), target.rejects().as_deref(), &watch);
+    let Outcome { receipts, error } =
+        pipeline::run(&plan, target.sink(), target.rejects().as_deref(), &watch);
     drop(shown);
 
     let totals = watch.counters.totals();
@@ -93,14 +104,17 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
         complete: error.is_none(),
         error: error.as_ref().map(ToString::to_string),
         totals,
-        bytes_read: watch.progress.bytes.load(std::sync::atomic::Ordering::Relaxed),
+        bytes_read: watch
+            .progress
+            .bytes
+            .load(std::sync::atomic::Ordering::Relaxed),
         seconds: started.elapsed(),
         deliveries: receipts,
     };
     let error = error.or_else(|| not_conserved(&report.totals));
     let written = match &target {
-        // A run that failed before it delivered anything leaves the folder as it was, for the next try.
-        Target::Directory(_) if error.is_some() && report.deliveries.is_empty() => Ok(()),
+        // What was asked for cannot be: the folder is left as it was, for the next try.
+        Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
         Target::Stdout(_) => Ok(()),
     };
@@ -117,11 +131,20 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
 }
 
 fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
-    let ImportArguments { reading, fields, limits, .. } = arguments;
+    let ImportArguments {
+        reading,
+        fields,
+        limits,
+        ..
+    } = arguments;
     let listing = local::list(&arguments.sources)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, target.framing())?;
-    let mapping =
-        Mapping::new(fields.pick.clone(), fields.map.clone(), fields.set.clone(), fields.data_key.clone())?;
+    let mapping = Mapping::new(
+        fields.pick.clone(),
+        fields.map.clone(),
+        fields.set.clone(),
+        fields.data_key.clone(),
+    )?;
     Ok(Plan {
         run: new_run_id(),
         sources: listing.sources,
@@ -163,25 +186,54 @@ fn left_out(plan: &Plan, all: bool) {
     if files.is_empty() {
         return;
     }
-    let shown = if all { files.len() } else { SHOWN.min(files.len()) };
-    let names: Vec<_> = files[..shown].iter().map(|path| path.display().to_string()).collect();
+    let shown = if all {
+        files.len()
+    } else {
+        SHOWN.min(files.len())
+    };
+    let names: Vec<_> = files[..shown]
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let more = if shown < files.len() { ", ..." } else { "" };
-    eprintln!("left out {} files whose names tell no format: {}{more}", files.len(), names.join(", "));
+    eprintln!(
+        "left out {} files whose names tell no format: {}{more}",
+        files.len(),
+        names.join(", ")
+    );
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
 fn not_conserved(totals: &Totals) -> Option<Error> {
     (!totals.is_conserved()).then(|| {
-        let Totals { records, tasks, rejects, .. } = totals;
-        Error::new(Code::Internal, format!("{records} records became {tasks} tasks and {rejects} rejects"))
+        let Totals {
+            records,
+            tasks,
+            rejects,
+            ..
+        } = totals;
+        Error::new(
+            Code::Internal,
+            format!("{records} records became {tasks} tasks and {rejects} rejects"),
+        )
     })
 }
 
 fn write_report(path: &Path, report: &Report) -> Result<()> {
-    let mut json = serde_json::to_vec_pretty(report).map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
+    let mut json = serde_json::to_vec_pretty(report)
+        .map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
     json.push(b'\n');
-    let outcome = if path == Path::new("-") { std::io::stdout().write_all(&json) } else { std::fs::write(path, &json) };
-    outcome.map_err(|e| Error::new(Code::TargetWrite, format!("cannot write the report to `{}`: {e}", path.display())))
+    let outcome = if path == Path::new("-") {
+        std::io::stdout().write_all(&json)
+    } else {
+        std::fs::write(path, &json)
+    };
+    outcome.map_err(|e| {
+        Error::new(
+            Code::TargetWrite,
+            format!("cannot write the report to `{}`: {e}", path.display()),
+        )
+    })
 }
 
 /// What a target folder holds, and where it came from.

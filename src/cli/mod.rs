@@ -42,7 +42,9 @@ fn quiet_workers() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
-        let decoding = thread.name().is_some_and(|name| name.starts_with(WORKER) || name == READER);
+        let decoding = thread
+            .name()
+            .is_some_and(|name| name.starts_with(WORKER) || name == READER);
         if !decoding {
             loud(panic);
         }

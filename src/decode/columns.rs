@@ -37,7 +37,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 
-use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row};
+use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row};
 use crate::error::{Code, Fault};
 use crate::read::batches::Batch;
 
@@ -56,15 +56,44 @@ impl Columns {
     /// A decoder that stands before the batch's first row.
     #[must_use]
     pub fn new(batch: &Batch, nul: Nul) -> Self {
-        Columns::with(&batch.records, Setting { first: 0, record_bytes: batch.record_bytes, utf8: Utf8::Checked }, nul)
+        Columns::with(
+            &batch.records,
+            Setting {
+                first: 0,
+                record_bytes: batch.record_bytes,
+                utf8: Utf8::Checked,
+            },
+            nul,
+        )
     }
 
     /// The same, for a batch that is a part of something larger.
     pub(super) fn with(batch: &RecordBatch, setting: Setting, nul: Nul) -> Self {
-        let names = batch.schema_ref().fields().iter().map(|field| field.name().clone()).collect();
-        let cells = batch.columns().iter().map(|column| cells(column, setting.utf8, nul)).collect();
-        let Setting { first, record_bytes, .. } = setting;
-        Columns { names, cells, rows: batch.num_rows(), next: 0, first, nul, record_bytes }
+        let names = batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
+        let cells = batch
+            .columns()
+            .iter()
+            .map(|column| cells(column, setting.utf8, nul))
+            .collect();
+        let Setting {
+            first,
+            record_bytes,
+            ..
+        } = setting;
+        Columns {
+            names,
+            cells,
+            rows: batch.num_rows(),
+            next: 0,
+            first,
+            nul,
+            record_bytes,
+        }
     }
 }
 
@@ -89,12 +118,24 @@ pub(super) enum Utf8 {
 }
 
 impl Decode for Columns {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         while self.next < self.rows {
             // At most 2^32 rows in a chunk: the reader refuses more.
-            let record = self.first.saturating_add(u32::try_from(self.next).unwrap_or(u32::MAX));
-            let row = RowOf { columns: self, row: self.next, written: Counter::new(0) };
-            consumer.row(Mark { record, ..Mark::default() }, &row);
+            let record = self
+                .first
+                .saturating_add(u32::try_from(self.next).unwrap_or(u32::MAX));
+            let row = RowOf {
+                columns: self,
+                row: self.next,
+                written: Counter::new(0),
+            };
+            consumer.row(
+                Mark {
+                    record,
+                    ..Mark::default()
+                },
+                &row,
+            );
             self.next += 1;
             if consumer.is_full() {
                 break;
@@ -104,7 +145,10 @@ impl Decode for Columns {
     }
 
     fn extent(&self) -> Extent {
-        Extent { records: self.next as u64, lines: 0 }
+        Extent {
+            records: self.next as u64,
+            lines: 0,
+        }
     }
 }
 
@@ -121,8 +165,15 @@ impl Row for RowOf<'_> {
         let start = out.len();
         let limit = columns.record_bytes;
         let room = limit.saturating_sub(self.written.get());
-        let mut pen = Pen { nul: columns.nul, changes, end: start.saturating_add(room), limit };
-        columns.cells[column].write(self.row, out, &mut pen).map_err(|fault| named(fault, &columns.names[column]))?;
+        let mut pen = Pen {
+            nul: columns.nul,
+            changes,
+            end: start.saturating_add(room),
+            limit,
+        };
+        columns.cells[column]
+            .write(self.row, out, &mut pen)
+            .map_err(|fault| named(fault, &columns.names[column]))?;
         self.written.set(self.written.get() + (out.len() - start));
         Ok(())
     }
@@ -152,13 +203,20 @@ impl Pen<'_> {
     /// Makes sure that `more` bytes fit.
     #[inline]
     fn room(&self, out: &[u8], more: usize) -> Result<(), Fault> {
-        if out.len().saturating_add(more) > self.end { Err(self.full()) } else { Ok(()) }
+        if out.len().saturating_add(more) > self.end {
+            Err(self.full())
+        } else {
+            Ok(())
+        }
     }
 
     #[cold]
     fn full(&self) -> Fault {
-        Fault::new(Code::RecordTooLarge, format!("the record comes to more than {} bytes of JSON", self.limit))
-            .help("raise `--memory`")
+        Fault::new(
+            Code::RecordTooLarge,
+            format!("the record comes to more than {} bytes of JSON", self.limit),
+        )
+        .help("raise `--memory`")
     }
 }
 
@@ -173,14 +231,17 @@ fn cells(array: &ArrayRef, utf8: Utf8, nul: Nul) -> Box<dyn Cells> {
     let cells = match array.data_type() {
         DataType::Null => return Box::new(plain::Nulls),
         DataType::Boolean => Box::new(plain::Booleans(array.as_boolean().clone())),
-        DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(..) => {
-            time::instants(array)
-        }
+        DataType::Date32
+        | DataType::Date64
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Timestamp(..) => time::instants(array),
         DataType::Duration(_) | DataType::Interval(_) => time::spans(array),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => plain::strings(array, utf8),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            plain::binaries(array)
-        }
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => plain::binaries(array),
         DataType::List(_)
         | DataType::LargeList(_)
         | DataType::FixedSizeList(..)
@@ -194,7 +255,10 @@ fn cells(array: &ArrayRef, utf8: Utf8, nul: Nul) -> Box<dyn Cells> {
         _ => plain::numbers(array),
     };
     match array.nulls().filter(|nulls| nulls.null_count() > 0) {
-        Some(nulls) => Box::new(plain::Nullable { nulls: nulls.clone(), cells }),
+        Some(nulls) => Box::new(plain::Nullable {
+            nulls: nulls.clone(),
+            cells,
+        }),
         None => cells,
     }
 }
@@ -210,6 +274,9 @@ struct Unknown(DataType);
 
 impl Cells for Unknown {
     fn write(&self, _: usize, _: &mut Vec<u8>, _: &mut Pen<'_>) -> Result<(), Fault> {
-        Err(unsupported(format_args!("values of type {} have no JSON form", self.0)))
+        Err(unsupported(format_args!(
+            "values of type {} have no JSON form",
+            self.0
+        )))
     }
 }

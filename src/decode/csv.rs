@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
+use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row, write};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 use crate::read::cells::{self, Cells, QUOTE};
@@ -24,18 +24,28 @@ impl Csv {
     #[must_use]
     pub fn new(text: Buffer, columns: usize, delimiter: u8, nul: Nul) -> Self {
         let is_utf8 = simdutf8::basic::from_utf8(&text).is_ok();
-        Csv { text, is_utf8, columns, nul, cells: Cells::new(delimiter, columns), records: 0 }
+        Csv {
+            text,
+            is_utf8,
+            columns,
+            nul,
+            cells: Cells::new(delimiter, columns),
+            records: 0,
+        }
     }
 
     /// What is wrong with a record, if anything is.
     fn fault(&self, record: &cells::Record) -> Option<Fault> {
         if let Some(open) = record.open {
             let line = open.line - record.line + 1;
-            let reason = format!("the quote that opens a cell on line {line} of the record is never closed");
+            let reason =
+                format!("the quote that opens a cell on line {line} of the record is never closed");
             return Some(
                 Fault::new(Code::QuoteOpen, reason)
                     .at(open.at - record.start)
-                    .help("close it, or double it and put the cell in quotes if it stands for itself"),
+                    .help(
+                        "close it, or double it and put the cell in quotes if it stands for itself",
+                    ),
             );
         }
         if !self.is_utf8
@@ -44,9 +54,12 @@ impl Csv {
             let at = error.valid_up_to();
             let byte = self.text[record.start + at];
             return Some(
-                Fault::new(Code::Encoding, format!("byte 0x{byte:02X} is not UTF-8 text"))
-                    .at(at)
-                    .help("name the encoding with `--encoding`, such as windows-1252"),
+                Fault::new(
+                    Code::Encoding,
+                    format!("byte 0x{byte:02X} is not UTF-8 text"),
+                )
+                .at(at)
+                .help("name the encoding with `--encoding`, such as windows-1252"),
             );
         }
         if record.cells != self.columns {
@@ -64,9 +77,11 @@ impl Csv {
 }
 
 impl Decode for Csv {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         while !consumer.is_full() {
-            let Some(record) = self.cells.next(&self.text) else { return Ok(false) };
+            let Some(record) = self.cells.next(&self.text) else {
+                return Ok(false);
+            };
             let mark = Mark {
                 record: saturating(self.records),
                 line: saturating(record.line),
@@ -78,8 +93,13 @@ impl Decode for Csv {
                 && record.open.is_none()
                 && (self.is_utf8 || std::str::from_utf8(&self.text[range.clone()]).is_ok())
             {
-                let row =
-                    CsvRow { text: &self.text, ends: self.cells.ends(), range, plain: !record.escapes, nul: self.nul };
+                let row = CsvRow {
+                    text: &self.text,
+                    ends: self.cells.ends(),
+                    range,
+                    plain: !record.escapes,
+                    nul: self.nul,
+                };
                 consumer.row(mark, &row);
             } else if let Some(fault) = self.fault(&record) {
                 consumer.fault(mark, fault, &self.text[range]);
@@ -89,7 +109,10 @@ impl Decode for Csv {
     }
 
     fn extent(&self) -> Extent {
-        Extent { records: self.records, lines: self.cells.lines() }
+        Extent {
+            records: self.records,
+            lines: self.cells.lines(),
+        }
     }
 }
 
@@ -113,7 +136,10 @@ impl Row for CsvRow<'_> {
     #[inline]
     fn cell(&self, column: usize, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
         let Some((start, end)) = cells::raw(self.range.start, self.ends, column) else {
-            return Err(Fault::new(Code::Internal, format!("column {column} was asked for and is none")));
+            return Err(Fault::new(
+                Code::Internal,
+                format!("column {column} was asked for and is none"),
+            ));
         };
         // An empty cell is followed by what ended it, which is no quote.
         if self.plain && self.text.get(start) != Some(&QUOTE) {
@@ -130,7 +156,13 @@ impl Row for CsvRow<'_> {
 
 impl CsvRow<'_> {
     /// Appends a cell as JSON, with whatever there is in it; `start` is where it starts.
-    fn escaped(&self, start: usize, raw: &[u8], out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
+    fn escaped(
+        &self,
+        start: usize,
+        raw: &[u8],
+        out: &mut Vec<u8>,
+        changes: &mut Changes,
+    ) -> Result<(), Fault> {
         out.push(b'"');
         for (at, piece) in cells::pieces(raw) {
             write::escaped(out, piece, self.nul, changes).map_err(|fault| {

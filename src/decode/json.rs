@@ -2,7 +2,7 @@
 
 use super::scan::{Kind, Scanner, Value, skip_space};
 use super::utf8::{LineCount, Utf8};
-use super::{Changes, Consumer, Decode, Extent, Mark, Nul};
+use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 use crate::read::Framing;
@@ -26,7 +26,16 @@ impl Json {
     #[must_use]
     pub fn new(text: Buffer, framing: Framing, first: bool, nul: Nul) -> Self {
         let comma = !first && framing == Framing::Elements;
-        Json { text, framing, scanner: Scanner::new(nul), at: 0, first, comma, records: 0, lines: LineCount::default() }
+        Json {
+            text,
+            framing,
+            scanner: Scanner::new(nul),
+            at: 0,
+            first,
+            comma,
+            records: 0,
+            lines: LineCount::default(),
+        }
     }
 
     fn lines<C: Consumer>(&mut self, consumer: &mut C) -> bool {
@@ -36,14 +45,25 @@ impl Json {
                 return true;
             }
             let from = self.at;
-            let to = memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
+            let to =
+                memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
             self.at = (to + 1).min(self.text.len());
             let line = &self.text[from..to];
             let start = skip_space(line, 0);
             if start < line.len() {
-                let mark = Mark { record: self.records, line: self.lines.lines, byte: from as u32 };
+                let mark = Mark {
+                    record: self.records,
+                    line: self.lines.lines,
+                    byte: from as u32,
+                };
                 self.records += 1;
-                if let Err(fault) = one_value(&mut self.scanner, utf8.record(from, to), start, mark, consumer) {
+                if let Err(fault) = one_value(
+                    &mut self.scanner,
+                    utf8.record(from, to),
+                    start,
+                    mark,
+                    consumer,
+                ) {
                     consumer.fault(mark, fault, line);
                 }
             }
@@ -52,8 +72,17 @@ impl Json {
         false
     }
 
-    fn values<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
-        let Json { text: bytes, framing, scanner, at, first, comma, records, lines } = self;
+    fn values<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
+        let Json {
+            text: bytes,
+            framing,
+            scanner,
+            at,
+            first,
+            comma,
+            records,
+            lines,
+        } = self;
         let base = *at;
         let elements = *framing == Framing::Elements;
         let (text, not_utf8) = Utf8::new(bytes, base).rest(base);
@@ -69,23 +98,42 @@ impl Json {
             }
             let mut mark = |from: usize| {
                 let byte = base + from;
-                Mark { record: *records, line: lines.up_to(bytes, byte), byte: byte as u32 }
+                Mark {
+                    record: *records,
+                    line: lines.up_to(bytes, byte),
+                    byte: byte as u32,
+                }
             };
             let mut from = next;
             if *comma {
                 if s.get(next) != Some(&b',') {
-                    return Err((mark(next), expected(text, next, "`,` or `]` after the element").at(0)));
+                    let fault = expected(text, next, "`,` or `]` after the element").at(0);
+                    return Err(Fatal::from((mark(next), fault)));
                 }
                 from = skip_space(s, next + 1);
             }
             let mark = mark(from);
             match scanner.value(text, from).and_then(|(to, kind)| {
                 let alone = elements || *first;
-                if alone { Ok((to, kind)) } else { may_follow(kind, from > *at - base, from).map(|()| (to, kind)) }
+                if alone {
+                    Ok((to, kind))
+                } else {
+                    may_follow(kind, from > *at - base, from).map(|()| (to, kind))
+                }
             }) {
                 Ok((to, kind)) => {
                     *first = false;
-                    hand_on(scanner, Value { text: &text[from..to], kind }, text, from, mark, consumer);
+                    hand_on(
+                        scanner,
+                        Value {
+                            text: &text[from..to],
+                            kind,
+                        },
+                        text,
+                        from,
+                        mark,
+                        consumer,
+                    );
                     *records += 1;
                     *at = base + to;
                     *comma = elements;
@@ -96,7 +144,8 @@ impl Json {
                         fault = not_utf8;
                     }
                     fault.offset = fault.offset.saturating_sub(from);
-                    return Err((mark, fault));
+                    let read = s[from..s.len().min(from + fault.offset)].to_vec();
+                    return Err(Fatal { mark, fault, read });
                 }
             }
         }
@@ -114,9 +163,23 @@ pub(super) fn one_value<C: Consumer>(
     let record = record?;
     let (end, kind) = scanner.value(record, start)?;
     if skip_space(record.as_bytes(), end) != record.len() {
-        return Err(expected(record, skip_space(record.as_bytes(), end), "the end of the line"));
+        return Err(expected(
+            record,
+            skip_space(record.as_bytes(), end),
+            "the end of the line",
+        ));
     }
-    hand_on(scanner, Value { text: &record[start..end], kind }, record, start, mark, consumer);
+    hand_on(
+        scanner,
+        Value {
+            text: &record[start..end],
+            kind,
+        },
+        record,
+        start,
+        mark,
+        consumer,
+    );
     Ok(())
 }
 
@@ -131,7 +194,9 @@ fn may_follow(kind: Kind, spaced: bool, at: usize) -> Result<(), Fault> {
     } else {
         "there is nothing between this JSON value and the one before it"
     };
-    Err(Fault::new(Code::JsonSyntax, reason).help("put each record on a line of its own, or all into one array").at(at))
+    Err(Fault::new(Code::JsonSyntax, reason)
+        .help("put each record on a line of its own, or all into one array")
+        .at(at))
 }
 
 fn hand_on<C: Consumer>(
@@ -144,20 +209,36 @@ fn hand_on<C: Consumer>(
 ) {
     match scanner.replaced(text, from, from + value.text.len()) {
         Some((replaced, nul_replaced)) => {
-            consumer.changed(Changes { nul_replaced, ..Changes::default() });
-            consumer.json(mark, Value { text: &replaced, ..value });
+            consumer.changed(Changes {
+                nul_replaced,
+                ..Changes::default()
+            });
+            consumer.json(
+                mark,
+                Value {
+                    text: &replaced,
+                    ..value
+                },
+            );
         }
         None => consumer.json(mark, value),
     }
 }
 
 fn expected(text: &str, at: usize, wanted: &str) -> Fault {
-    let found = text[at..].chars().next().map_or_else(String::new, |c| c.escape_default().to_string());
-    Fault::new(Code::JsonSyntax, format!("expected {wanted}, found `{found}`")).at(at)
+    let found = text[at..]
+        .chars()
+        .next()
+        .map_or_else(String::new, |c| c.escape_default().to_string());
+    Fault::new(
+        Code::JsonSyntax,
+        format!("expected {wanted}, found `{found}`"),
+    )
+    .at(at)
 }
 
 impl Decode for Json {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         match self.framing {
             Framing::Lines => Ok(self.lines(consumer)),
             Framing::Elements | Framing::Values => self.values(consumer),
@@ -169,6 +250,9 @@ impl Decode for Json {
             Framing::Lines => u64::from(self.lines.lines),
             Framing::Elements | Framing::Values => self.lines.total(&self.text),
         };
-        Extent { records: u64::from(self.records), lines }
+        Extent {
+            records: u64::from(self.records),
+            lines,
+        }
     }
 }

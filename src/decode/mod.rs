@@ -72,13 +72,34 @@ impl std::ops::AddAssign for Changes {
     }
 }
 
+/// A fault after which nothing in the source can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fatal {
+    /// Where the record stands.
+    pub mark: Mark,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// The record as far as it was read, by which the fault gets its line and column; empty where there is no text.
+    pub read: Vec<u8>,
+}
+
+impl From<(Mark, Fault)> for Fatal {
+    fn from((mark, fault): (Mark, Fault)) -> Self {
+        Fatal {
+            mark,
+            fault,
+            read: Vec::new(),
+        }
+    }
+}
+
 /// Decodes one chunk.
 pub trait Decode {
     /// Hands on records until the consumer is full or the chunk ends; true when there is more.
     ///
     /// # Errors
-    /// A fault after which nothing in the source can be trusted, and where it stands.
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)>;
+    /// When nothing after this in the source can be trusted.
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal>;
 
     /// What the chunk comes to, as far as it is decoded.
     fn extent(&self) -> Extent;
@@ -124,15 +145,23 @@ impl Decoder {
         let first = matches!(chunk.start, Start::Text { first: true, .. });
         let body = std::mem::replace(&mut chunk.body, Body::Text(Buffer::default()));
         match (body, &*chunk.shape) {
-            (Body::Oversize { lines, fault, .. }, _) => Decoder::Oversize(Oversize { fault, lines }),
+            (Body::Oversize { lines, fault, .. }, _) => {
+                Decoder::Oversize(Oversize { fault, lines })
+            }
             (Body::Batch(batch), _) => Decoder::Columns(columns::Columns::new(&batch, nul)),
             (Body::RowGroup(group), _) => Decoder::RowGroup(row_group::RowGroup::new(group, nul)),
-            (Body::Text(text), Shape::Json(framing)) => Decoder::Json(json::Json::new(text, *framing, first, nul)),
+            (Body::Text(text), Shape::Json(framing)) => {
+                Decoder::Json(json::Json::new(text, *framing, first, nul))
+            }
             (Body::Text(text), Shape::Table { columns, delimiter }) => {
                 Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))
             }
-            (Body::Text(text), Shape::Rejects) => Decoder::Rejects(rejects::Rejects::new(text, nul)),
-            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => Decoder::Lines(lines::Lines::new(text)),
+            (Body::Text(text), Shape::Rejects) => {
+                Decoder::Rejects(rejects::Rejects::new(text, nul))
+            }
+            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => {
+                Decoder::Lines(lines::Lines::new(text))
+            }
         }
     }
 }
@@ -148,7 +177,7 @@ pub enum Nul {
 }
 
 impl Decode for Decoder {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         match self {
             Decoder::Json(d) => d.decode(consumer),
             Decoder::Csv(d) => d.decode(consumer),
@@ -171,7 +200,10 @@ impl Decode for Decoder {
             Decoder::Columns(d) => d.extent(),
             Decoder::RowGroup(d) => d.extent(),
             Decoder::Rejects(d) => d.extent(),
-            Decoder::Oversize(record) => Extent { records: 1, lines: record.lines },
+            Decoder::Oversize(record) => Extent {
+                records: 1,
+                lines: record.lines,
+            },
         }
     }
 }

@@ -9,7 +9,7 @@ use super::csv::Csv;
 use super::json::one_value;
 use super::scan::{Kind, Scanner, Value, skip_space};
 use super::utf8::Utf8;
-use super::{Changes, Consumer, Decode, Extent, Mark, Nul, Row, write};
+use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row, write};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
 
@@ -31,19 +31,38 @@ impl Rejects {
     #[must_use]
     pub fn new(text: Buffer, nul: Nul) -> Self {
         let (scanner, buffers) = (Scanner::new(nul), Buffers::default());
-        Rejects { text, nul, scanner, buffers, line: Vec::new(), at: 0, records: 0, lines: 0 }
+        Rejects {
+            text,
+            nul,
+            scanner,
+            buffers,
+            line: Vec::new(),
+            at: 0,
+            records: 0,
+            lines: 0,
+        }
     }
 
     /// Reads one line of the file and hands on the record in it.
-    fn reject<C: Consumer>(&mut self, from: usize, to: usize, mark: Mark, consumer: &mut C) -> Result<(), Fault> {
+    fn reject<C: Consumer>(
+        &mut self,
+        from: usize,
+        to: usize,
+        mark: Mark,
+        consumer: &mut C,
+    ) -> Result<(), Fault> {
         Utf8::new(&self.text[..to], from).record(from, to)?;
         self.line.clear();
         self.line.extend_from_slice(&self.text[from..to]);
-        let line: BorrowedValue<'_> = simd_json::to_borrowed_value_with_buffers(&mut self.line, &mut self.buffers)
-            .map_err(|e| Fault::new(Code::JsonSyntax, format!("the line is not JSON: {e}")))?;
+        let line: BorrowedValue<'_> =
+            simd_json::to_borrowed_value_with_buffers(&mut self.line, &mut self.buffers)
+                .map_err(|e| Fault::new(Code::JsonSyntax, format!("the line is not JSON: {e}")))?;
         let raw = line.get_str("raw").ok_or_else(|| {
-            Fault::new(Code::Format, "the reject has no `raw` record to import again")
-                .help("import its own source again, with options that accept the record")
+            Fault::new(
+                Code::Format,
+                "the reject has no `raw` record to import again",
+            )
+            .help("import its own source again, with options that accept the record")
         })?;
         match line.get_str("format") {
             Some("txt") => {
@@ -57,17 +76,41 @@ impl Rejects {
             Some("csv") => {
                 let names = line.get_array("columns").into_iter().flatten();
                 let names: Vec<&str> = names.filter_map(|name| name.as_str()).collect();
-                let delimiter = line.get_str("delimiter").and_then(|d| d.bytes().next()).unwrap_or(b',');
-                let mut row = OneRow { names: &names, nul: self.nul, outcome: None };
-                let mut csv = Csv::new(raw.as_bytes().to_vec().into(), names.len(), delimiter, self.nul);
+                let delimiter = line
+                    .get_str("delimiter")
+                    .and_then(|d| d.bytes().next())
+                    .unwrap_or(b',');
+                let mut row = OneRow {
+                    names: &names,
+                    nul: self.nul,
+                    outcome: None,
+                };
+                let mut csv = Csv::new(
+                    raw.as_bytes().to_vec().into(),
+                    names.len(),
+                    delimiter,
+                    self.nul,
+                );
                 let _ = csv.decode(&mut row);
-                let object = row.outcome.unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
-                let text = String::from_utf8(object).map_err(|_| Fault::new(Code::Encoding, "the record is not UTF-8"))?;
-                consumer.json(mark, Value { text: &text, kind: Kind::Object });
+                let object = row
+                    .outcome
+                    .unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
+                let text = String::from_utf8(object)
+                    .map_err(|_| Fault::new(Code::Encoding, "the record is not UTF-8"))?;
+                consumer.json(
+                    mark,
+                    Value {
+                        text: &text,
+                        kind: Kind::Object,
+                    },
+                );
                 Ok(())
             }
             other => {
-                let reason = format!("a reject of the format `{}` cannot be read again", other.unwrap_or("none"));
+                let reason = format!(
+                    "a reject of the format `{}` cannot be read again",
+                    other.unwrap_or("none")
+                );
                 Err(Fault::new(Code::Format, reason))
             }
         }
@@ -122,22 +165,30 @@ impl OneRow<'_> {
         let first = self.outcome.take();
         self.outcome = Some(match first {
             None => outcome,
-            Some(_) => Err(Fault::new(Code::RowLength, "the mended record is more than one row")),
+            Some(_) => Err(Fault::new(
+                Code::RowLength,
+                "the mended record is more than one row",
+            )),
         });
     }
 }
 
 impl Decode for Rejects {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         while self.at < self.text.len() {
             if consumer.is_full() {
                 return Ok(true);
             }
             let from = self.at;
-            let to = memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
+            let to =
+                memchr::memchr(b'\n', &self.text[from..]).map_or(self.text.len(), |n| from + n);
             self.at = (to + 1).min(self.text.len());
             if !self.text[from..to].trim_ascii().is_empty() {
-                let mark = Mark { record: self.records, line: self.lines, byte: from as u32 };
+                let mark = Mark {
+                    record: self.records,
+                    line: self.lines,
+                    byte: from as u32,
+                };
                 self.records += 1;
                 if let Err(fault) = self.reject(from, to, mark, consumer) {
                     consumer.fault(mark, fault, &self.text[from..to]);
@@ -149,6 +200,9 @@ impl Decode for Rejects {
     }
 
     fn extent(&self) -> Extent {
-        Extent { records: u64::from(self.records), lines: u64::from(self.lines) }
+        Extent {
+            records: u64::from(self.records),
+            lines: u64::from(self.lines),
+        }
     }
 }

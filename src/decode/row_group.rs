@@ -17,7 +17,7 @@ use parquet::basic::Type;
 use self::meter::Meter;
 use self::pages::Pages;
 use super::columns::{Columns, Setting, Utf8};
-use super::{Consumer, Decode, Extent, Mark, Nul};
+use super::{Consumer, Decode, Extent, Fatal, Mark, Nul};
 use crate::error::{Code, Fault};
 use crate::read::row_groups;
 
@@ -51,7 +51,16 @@ impl RowGroup {
     pub fn new(group: row_groups::RowGroup, nul: Nul) -> Self {
         let batch_rows = batch_rows(&group);
         let meter = Arc::new(Meter::new(group.page_bytes));
-        RowGroup { group, meter, nul, batch_rows, reader: None, current: None, done: 0, read: 0 }
+        RowGroup {
+            group,
+            meter,
+            nul,
+            batch_rows,
+            reader: None,
+            current: None,
+            done: 0,
+            read: 0,
+        }
     }
 
     /// The next batch of rows; nothing after the last.
@@ -78,12 +87,22 @@ impl RowGroup {
                 let rest = self.group.rows - self.read;
                 let selection = (self.read > 0).then(|| {
                     let rows = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
-                    RowSelection::from(vec![RowSelector::skip(rows(self.read)), RowSelector::select(rows(rest))])
+                    RowSelection::from(vec![
+                        RowSelector::skip(rows(self.read)),
+                        RowSelector::select(rows(rest)),
+                    ])
                 });
-                let pages = Pages { group: &self.group, meter: &self.meter };
+                let pages = Pages {
+                    group: &self.group,
+                    meter: &self.meter,
+                };
                 let levels = &self.group.levels;
-                let reader =
-                    ParquetRecordBatchReader::try_new_with_row_groups(levels, &pages, self.batch_rows, selection);
+                let reader = ParquetRecordBatchReader::try_new_with_row_groups(
+                    levels,
+                    &pages,
+                    self.batch_rows,
+                    selection,
+                );
                 self.reader.insert(reader.map_err(|e| e.to_string())?)
             }
         };
@@ -104,12 +123,15 @@ impl RowGroup {
     #[cold]
     fn damaged(&self, cause: &str) -> Fault {
         let (index, row) = (self.group.index, self.read);
-        Fault::new(Code::Format, format!("row group {index} is damaged after row {row}: {cause}"))
+        Fault::new(
+            Code::Format,
+            format!("row group {index} is damaged after row {row}: {cause}"),
+        )
     }
 }
 
 impl Decode for RowGroup {
-    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, (Mark, Fault)> {
+    fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         loop {
             if let Some(current) = &mut self.current {
                 if current.decode(consumer)? {
@@ -121,14 +143,23 @@ impl Decode for RowGroup {
                     return Ok(true);
                 }
             }
-            let at = Mark { record: self.done, ..Mark::default() };
+            let at = Mark {
+                record: self.done,
+                ..Mark::default()
+            };
             let batch = self.next().map_err(|fault| (at, fault))?;
             let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
-            let read = u32::try_from(rows).ok().and_then(|rows| self.read.checked_add(rows));
+            let read = u32::try_from(rows)
+                .ok()
+                .and_then(|rows| self.read.checked_add(rows));
             match (batch, read) {
                 (Some(batch), Some(read)) if read <= self.group.rows => {
                     let record_bytes = self.group.record_bytes;
-                    let setting = Setting { first: self.read, record_bytes, utf8: Utf8::Unchecked };
+                    let setting = Setting {
+                        first: self.read,
+                        record_bytes,
+                        utf8: Utf8::Unchecked,
+                    };
                     self.current = Some(Columns::with(&batch, setting, self.nul));
                     self.read = read;
                 }
@@ -138,17 +169,29 @@ impl Decode for RowGroup {
                 }
                 (batch, _) => {
                     let (index, rows) = (self.group.index, self.group.rows);
-                    let found = if batch.is_some() { "more".to_owned() } else { format!("only {}", self.done) };
-                    let reason = format!("row group {index} has {found} rows where the file's footer says {rows}");
-                    return Err((at, Fault::new(Code::Format, reason)));
+                    let found = if batch.is_some() {
+                        "more".to_owned()
+                    } else {
+                        format!("only {}", self.done)
+                    };
+                    let reason = format!(
+                        "row group {index} has {found} rows where the file's footer says {rows}"
+                    );
+                    return Err((at, Fault::new(Code::Format, reason)).into());
                 }
             }
         }
     }
 
     fn extent(&self) -> Extent {
-        let current = self.current.as_ref().map_or(0, |current| current.extent().records);
-        Extent { records: u64::from(self.done) + current, lines: 0 }
+        let current = self
+            .current
+            .as_ref()
+            .map_or(0, |current| current.extent().records);
+        Extent {
+            records: u64::from(self.done) + current,
+            lines: 0,
+        }
     }
 }
 
@@ -157,8 +200,17 @@ impl Decode for RowGroup {
 fn batch_rows(group: &row_groups::RowGroup) -> usize {
     let about = group.about();
     let rows = i64::from(group.rows.max(1));
-    let average = usize::try_from(about.total_byte_size() / rows).unwrap_or(0).max(1);
-    let fixed = about.columns().iter().filter(|column| column.column_type() == Type::FIXED_LEN_BYTE_ARRAY);
-    let fixed: usize = fixed.map(|column| usize::try_from(column.column_descr().type_length()).unwrap_or(0)).sum();
-    (BATCH_BYTES / average).clamp(16, MOST_ROWS).min((group.page_bytes / 4 / fixed.max(1)).max(1))
+    let average = usize::try_from(about.total_byte_size() / rows)
+        .unwrap_or(0)
+        .max(1);
+    let fixed = about
+        .columns()
+        .iter()
+        .filter(|column| column.column_type() == Type::FIXED_LEN_BYTE_ARRAY);
+    let fixed: usize = fixed
+        .map(|column| usize::try_from(column.column_descr().type_length()).unwrap_or(0))
+        .sum();
+    (BATCH_BYTES / average)
+        .clamp(16, MOST_ROWS)
+        .min((group.page_bytes / 4 / fixed.max(1)).max(1))
 }

@@ -61,7 +61,9 @@ struct Open {
 impl Open {
     fn push(&mut self, object: bool, at: usize) -> Result<(), Fault> {
         let Some(word) = self.bits.get_mut(self.depth / 64) else {
-            let reason = format!("the JSON is nested more than {MOST_LEVELS} levels deep, which servers refuse");
+            let reason = format!(
+                "the JSON is nested more than {MOST_LEVELS} levels deep, which servers refuse"
+            );
             return Err(Fault::new(Code::JsonDepth, reason).at(at));
         };
         let bit = 1 << (self.depth % 64);
@@ -80,7 +82,10 @@ impl Scanner {
     /// A scanner that treats NUL characters as told.
     #[must_use]
     pub fn new(nul: Nul) -> Self {
-        Scanner { nul, nuls: Vec::new() }
+        Scanner {
+            nul,
+            nuls: Vec::new(),
+        }
     }
 
     /// Checks the value that starts at `at`, which is no white space; gives the offset after it and what it is.
@@ -90,8 +95,15 @@ impl Scanner {
     pub fn value(&mut self, text: &str, at: usize) -> Result<(usize, Kind), Fault> {
         self.nuls.clear();
         let s = text.as_bytes();
-        let mut open = Open { bits: [0; MOST_LEVELS.div_ceil(64)], depth: 0 };
-        let mut kind = if s.get(at) == Some(&b'{') { Kind::Object } else { Kind::Other };
+        let mut open = Open {
+            bits: [0; MOST_LEVELS.div_ceil(64)],
+            depth: 0,
+        };
+        let mut kind = if s.get(at) == Some(&b'{') {
+            Kind::Object
+        } else {
+            Kind::Other
+        };
         let mut i = at;
         'value: loop {
             match s.get(i) {
@@ -163,7 +175,8 @@ impl Scanner {
         }
         let value = skip_space(s, colon + 1);
         if open.depth == 1 && is_key(&s[at..end], "data") {
-            let filled = s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');
+            let filled =
+                s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');
             *kind = if filled { Kind::Task } else { Kind::Object };
         }
         Ok(value)
@@ -178,10 +191,15 @@ impl Scanner {
                 Some(b'"') => return Ok(i + 1),
                 Some(b'\\') => i = self.escape(s, i)?,
                 Some(_) => {
-                    let reason = format!("the control character U+{:04X} must be escaped in a JSON string", s[i]);
+                    let reason = format!(
+                        "the control character U+{:04X} must be escaped in a JSON string",
+                        s[i]
+                    );
                     return Err(Fault::new(Code::JsonSyntax, reason).at(i));
                 }
-                None => return Err(Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i)),
+                None => {
+                    return Err(Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i));
+                }
             }
         }
     }
@@ -196,14 +214,27 @@ impl Scanner {
                 }
                 Some(0) => Err(write::nul_fault().at(i)),
                 Some(0xD800..=0xDBFF) => {
-                    let pair = s.get(i + 6..i + 8) == Some(br"\u") && matches!(hex4(s, i + 8), Some(0xDC00..=0xDFFF));
-                    if pair { Ok(i + 12) } else { Err(lone_surrogate(s, i)) }
+                    let pair = s.get(i + 6..i + 8) == Some(br"\u")
+                        && matches!(hex4(s, i + 8), Some(0xDC00..=0xDFFF));
+                    if pair {
+                        Ok(i + 12)
+                    } else {
+                        Err(lone_surrogate(s, i))
+                    }
                 }
                 Some(0xDC00..=0xDFFF) => Err(lone_surrogate(s, i)),
                 Some(_) => Ok(i + 6),
-                None => Err(Fault::new(Code::JsonSyntax, r"`\u` must be followed by four hexadecimal digits").at(i)),
+                None => Err(Fault::new(
+                    Code::JsonSyntax,
+                    r"`\u` must be followed by four hexadecimal digits",
+                )
+                .at(i)),
             },
-            Some(_) => Err(Fault::new(Code::JsonSyntax, "a backslash must be followed by one of `\"\\/bfnrtu`").at(i)),
+            Some(_) => Err(Fault::new(
+                Code::JsonSyntax,
+                "a backslash must be followed by one of `\"\\/bfnrtu`",
+            )
+            .at(i)),
             None => Err(Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i)),
         }
     }
@@ -231,7 +262,8 @@ impl Scanner {
 pub fn is_key(quoted: &[u8], name: &str) -> bool {
     let raw = &quoted[1..quoted.len() - 1];
     raw == name.as_bytes()
-        || raw.contains(&b'\\') && serde_json::from_slice::<String>(quoted).is_ok_and(|key| key == name)
+        || raw.contains(&b'\\')
+            && serde_json::from_slice::<String>(quoted).is_ok_and(|key| key == name)
 }
 
 /// Calls `each` with the key (in its quotes) and the value of every member of an object that has been checked.
@@ -275,7 +307,10 @@ fn plain_end(s: &[u8], mut i: usize) -> usize {
         }
         i += 8;
     }
-    while s.get(i).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..0x20)) {
+    while s
+        .get(i)
+        .is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..0x20))
+    {
         i += 1;
     }
     i
@@ -283,7 +318,9 @@ fn plain_end(s: &[u8], mut i: usize) -> usize {
 
 fn hex4(s: &[u8], at: usize) -> Option<u32> {
     let digits = s.get(at..at + 4)?;
-    digits.iter().try_fold(0, |value, digit| Some(value * 16 + char::from(*digit).to_digit(16)?))
+    digits.iter().try_fold(0, |value, digit| {
+        Some(value * 16 + char::from(*digit).to_digit(16)?)
+    })
 }
 
 fn digits(s: &[u8], mut i: usize) -> usize {
@@ -322,7 +359,9 @@ fn number(text: &str, at: usize) -> Result<usize, Fault> {
     }
     if range && text[at..i].parse::<f64>().is_ok_and(f64::is_infinite) {
         let shown = shorten(&text[at..i]);
-        let reason = format!("the number `{shown}` is outside the range of a double, and breaks the server's whole import");
+        let reason = format!(
+            "the number `{shown}` is outside the range of a double, and breaks the server's whole import"
+        );
         return Err(Fault::new(Code::NumberRange, reason).at(at));
     }
     Ok(i)
@@ -334,10 +373,16 @@ fn unexpected(text: &str, at: usize, wanted: &str) -> Fault {
     let rest = text.get(at..).unwrap_or_default();
     let word = rest.trim_start_matches('-');
     if word.starts_with("NaN") || word.starts_with("Infinity") {
-        let word = word.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
-        return Fault::new(Code::NotFinite, format!("`{word}` is not JSON, and breaks the server's whole import"))
-            .help("write `null` where there is no number")
-            .at(at);
+        let word = word
+            .split(|c: char| !c.is_alphabetic())
+            .next()
+            .unwrap_or_default();
+        return Fault::new(
+            Code::NotFinite,
+            format!("`{word}` is not JSON, and breaks the server's whole import"),
+        )
+        .help("write `null` where there is no number")
+        .at(at);
     }
     let reason = match rest.chars().next() {
         Some(found) => format!("expected {wanted}, found `{}`", found.escape_default()),
@@ -349,7 +394,11 @@ fn unexpected(text: &str, at: usize, wanted: &str) -> Fault {
 #[cold]
 fn lone_surrogate(s: &[u8], at: usize) -> Fault {
     let shown = String::from_utf8_lossy(s.get(at..at + 6).unwrap_or_default()).into_owned();
-    Fault::new(Code::LoneSurrogate, format!("`{shown}` is half of a surrogate pair, and breaks the whole project")).at(at)
+    Fault::new(
+        Code::LoneSurrogate,
+        format!("`{shown}` is half of a surrogate pair, and breaks the whole project"),
+    )
+    .at(at)
 }
 
 fn shorten(text: &str) -> String {

@@ -16,7 +16,11 @@ impl<'a> Utf8<'a> {
     /// Checks `bytes[from..]`.
     #[must_use]
     pub fn new(bytes: &'a [u8], from: usize) -> Self {
-        Utf8 { bytes, from, whole: simdutf8::basic::from_utf8(&bytes[from..]).ok() }
+        Utf8 {
+            bytes,
+            from,
+            whole: simdutf8::basic::from_utf8(&bytes[from..]).ok(),
+        }
     }
 
     /// The text of a record, `bytes[from..to]`.
@@ -27,7 +31,8 @@ impl<'a> Utf8<'a> {
     pub fn record(&self, from: usize, to: usize) -> Result<&'a str, Fault> {
         match self.whole {
             Some(text) => Ok(&text[from - self.from..to - self.from]),
-            None => std::str::from_utf8(&self.bytes[from..to]).map_err(|e| not_utf8(&self.bytes[from..to], e.valid_up_to())),
+            None => std::str::from_utf8(&self.bytes[from..to])
+                .map_err(|e| not_utf8(&self.bytes[from..to], e.valid_up_to())),
         }
     }
 
@@ -42,7 +47,10 @@ impl<'a> Utf8<'a> {
             Ok(text) => (text, None),
             Err(e) => {
                 let good = e.valid_up_to();
-                (std::str::from_utf8(&bytes[..good]).unwrap_or_default(), Some(not_utf8(bytes, good)))
+                (
+                    std::str::from_utf8(&bytes[..good]).unwrap_or_default(),
+                    Some(not_utf8(bytes, good)),
+                )
             }
         }
     }
@@ -52,9 +60,12 @@ impl<'a> Utf8<'a> {
 #[cold]
 fn not_utf8(record: &[u8], offset: usize) -> Fault {
     let byte = record.get(offset).copied().unwrap_or_default();
-    Fault::new(Code::Encoding, format!("the byte 0x{byte:02X} is not UTF-8"))
-        .help("name the encoding with `--encoding`, such as `--encoding windows-1252`")
-        .at(offset)
+    Fault::new(
+        Code::Encoding,
+        format!("the byte 0x{byte:02X} is not UTF-8"),
+    )
+    .help("name the encoding with `--encoding`, such as `--encoding windows-1252`")
+    .at(offset)
 }
 
 /// Counts line ends as far as it is asked to, each byte once.

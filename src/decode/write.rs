@@ -23,7 +23,12 @@ const BLOCK: usize = 16;
 ///
 /// # Errors
 /// As [`string`].
-pub fn escaped(out: &mut Vec<u8>, text: &[u8], nul: Nul, changes: &mut Changes) -> Result<(), Fault> {
+pub fn escaped(
+    out: &mut Vec<u8>,
+    text: &[u8],
+    nul: Nul,
+    changes: &mut Changes,
+) -> Result<(), Fault> {
     out.reserve(text.len() + BLOCK);
     let mut rest = text;
     while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
@@ -67,7 +72,13 @@ fn needs_escape(byte: u8) -> u8 {
 }
 
 /// The same, a byte at a time; `offset` is where `bytes` start in their text.
-fn each(out: &mut Vec<u8>, bytes: &[u8], offset: usize, nul: Nul, changes: &mut Changes) -> Result<(), Fault> {
+fn each(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    offset: usize,
+    nul: Nul,
+    changes: &mut Changes,
+) -> Result<(), Fault> {
     for (i, byte) in bytes.iter().enumerate() {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -95,6 +106,9 @@ fn each(out: &mut Vec<u8>, bytes: &[u8], offset: usize, nul: Nul, changes: &mut 
 /// The fault of text with a NUL in it.
 #[must_use]
 pub fn nul_fault() -> Fault {
-    Fault::new(Code::Nul, "the text has a NUL character, for which PostgreSQL refuses a whole import")
-        .help("put U+FFFD in its place with `--nul replace`")
+    Fault::new(
+        Code::Nul,
+        "the text has a NUL character, for which PostgreSQL refuses a whole import",
+    )
+    .help("put U+FFFD in its place with `--nul replace`")
 }

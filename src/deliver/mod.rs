@@ -49,8 +49,13 @@ pub async fn run(
     stopped: impl Future<Output = ()>,
     mut each: impl FnMut(&Receipt),
 ) -> Result<()> {
-    let imports = stream::unfold(imports, |mut imports| async { imports.recv().await.map(|import| (import, imports)) });
-    let delivered = imports.take_until(stopped).map(|import| sink.deliver(import)).buffered(sink.at_once());
+    let imports = stream::unfold(imports, |mut imports| async {
+        imports.recv().await.map(|import| (import, imports))
+    });
+    let delivered = imports
+        .take_until(stopped)
+        .map(|import| sink.deliver(import))
+        .buffered(sink.at_once());
     let mut delivered = pin!(delivered);
     while let Some(receipt) = delivered.next().await {
         each(&receipt?);

@@ -22,8 +22,14 @@ impl Layout {
         let open = br#"{"data":{"#.to_vec();
         let mut cells: Vec<(usize, Vec<u8>)> = Vec::new();
         for (i, column) in columns.unwrap_or_default().iter().enumerate() {
-            let Some(name) = mapping.name_of(column) else { continue };
-            let mut before = if cells.is_empty() { Vec::new() } else { vec![b','] };
+            let Some(name) = mapping.name_of(column) else {
+                continue;
+            };
+            let mut before = if cells.is_empty() {
+                Vec::new()
+            } else {
+                vec![b',']
+            };
             before.extend(key(name));
             cells.push((i, before));
         }
@@ -38,6 +44,11 @@ impl Layout {
         close.extend_from_slice(b"}}");
         let mut single_open = open.clone();
         single_open.extend(key(mapping.data_key()));
-        Layout { open, cells, close, single_open }
+        Layout {
+            open,
+            cells,
+            close,
+            single_open,
+        }
     }
 }

@@ -30,16 +30,32 @@ impl Mapping {
     ) -> Result<Self> {
         for (name, value) in &set {
             if let Err(e) = serde_json::from_str::<&serde_json::value::RawValue>(value) {
-                let error = Error::new(Code::Usage, format!("`--set {name}={value}`: the value is not JSON: {e}"));
-                return Err(error.help(format!("text is written in quotes: `--set '{name}=\"{value}\"'`")));
+                let error = Error::new(
+                    Code::Usage,
+                    format!("`--set {name}={value}`: the value is not JSON: {e}"),
+                );
+                return Err(error.help(format!(
+                    "text is written in quotes: `--set '{name}=\"{value}\"'`"
+                )));
             }
         }
         let mut seen = HashSet::new();
-        let named = rename.iter().map(|(new, _)| new).chain(set.iter().map(|(name, _)| name));
+        let named = rename
+            .iter()
+            .map(|(new, _)| new)
+            .chain(set.iter().map(|(name, _)| name));
         if let Some(twice) = named.into_iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(Error::new(Code::Usage, format!("two of `--map` and `--set` make the field `{twice}`")));
+            return Err(Error::new(
+                Code::Usage,
+                format!("two of `--map` and `--set` make the field `{twice}`"),
+            ));
         }
-        Ok(Mapping { pick, rename, set, data_key })
+        Ok(Mapping {
+            pick,
+            rename,
+            set,
+            data_key,
+        })
     }
 
     /// Whether an object passes as it is.
@@ -51,7 +67,11 @@ impl Mapping {
     /// The name that a field of the source has in the task; none if it is left out.
     #[must_use]
     pub fn name_of<'a>(&'a self, field: &'a str) -> Option<&'a str> {
-        if self.pick.as_ref().is_some_and(|pick| !pick.iter().any(|picked| picked == field)) {
+        if self
+            .pick
+            .as_ref()
+            .is_some_and(|pick| !pick.iter().any(|picked| picked == field))
+        {
             return None;
         }
         let renamed = self.rename.iter().find(|(_, old)| old == field);
@@ -62,7 +82,9 @@ impl Mapping {
 
     /// The constant fields: name and JSON text.
     pub fn constants(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.set.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.set
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The field that a value with no name of its own goes under.
@@ -73,7 +95,11 @@ impl Mapping {
 
     /// The names that fields are known by in the source, wherever an option names one.
     pub fn source_names(&self) -> impl Iterator<Item = &str> {
-        self.pick.iter().flatten().map(String::as_str).chain(self.rename.iter().map(|(_, old)| old.as_str()))
+        self.pick
+            .iter()
+            .flatten()
+            .map(String::as_str)
+            .chain(self.rename.iter().map(|(_, old)| old.as_str()))
     }
 
     /// Checks the options against the columns of a table.
@@ -83,14 +109,25 @@ impl Mapping {
     pub fn check_columns(&self, columns: &[String]) -> Result<()> {
         let has = |name: &str| columns.iter().any(|column| column == name);
         if let Some(missing) = self.source_names().find(|name| !has(name)) {
-            let known = columns.iter().take(20).map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
-            return Err(Error::new(Code::Usage, format!("no column is called `{missing}`")).help(format!("there are {known}")));
+            let known = columns
+                .iter()
+                .take(20)
+                .map(|c| format!("`{c}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(
+                Error::new(Code::Usage, format!("no column is called `{missing}`"))
+                    .help(format!("there are {known}")),
+            );
         }
         let mut seen = HashSet::new();
         let mut names = columns.iter().filter_map(|column| self.name_of(column));
         match names.find(|name| !seen.insert(*name)) {
-            Some(twice) => Err(Error::new(Code::Usage, format!("two columns would be called `{twice}`"))
-                .help("leave one out with `--pick`, or rename it with `--map`")),
+            Some(twice) => Err(Error::new(
+                Code::Usage,
+                format!("two columns would be called `{twice}`"),
+            )
+            .help("leave one out with `--pick`, or rename it with `--map`")),
             None => Ok(()),
         }
     }
@@ -119,7 +156,8 @@ impl Mapping {
             out.extend_from_slice(key.as_bytes());
             out.push(b':');
             if crate::decode::scan::is_key(key.as_bytes(), "data") && value.starts_with('{') {
-                outcome = std::mem::replace(&mut outcome, Ok(())).and_then(|()| self.fields(value, out));
+                outcome =
+                    std::mem::replace(&mut outcome, Ok(())).and_then(|()| self.fields(value, out));
             } else {
                 out.extend_from_slice(value.as_bytes());
             }
@@ -133,10 +171,16 @@ impl Mapping {
         let mut names = HashSet::new();
         let mut twice = None;
         members(object, |quoted, value| {
-            let Ok(field) = serde_json::from_str::<std::borrow::Cow<'_, str>>(quoted) else { return };
-            let Some(name) = self.name_of(&field) else { return };
+            let Ok(field) = serde_json::from_str::<std::borrow::Cow<'_, str>>(quoted) else {
+                return;
+            };
+            let Some(name) = self.name_of(&field) else {
+                return;
+            };
             let renamed = name != field;
-            if !names.insert(name.to_owned()) && (renamed || self.rename.iter().any(|(new, _)| new == name)) {
+            if !names.insert(name.to_owned())
+                && (renamed || self.rename.iter().any(|(new, _)| new == name))
+            {
                 twice.get_or_insert_with(|| name.to_owned());
             }
             out.push(separator);
@@ -151,7 +195,8 @@ impl Mapping {
         })?;
         if let Some(twice) = twice {
             let reason = format!("two fields of the record would be called `{twice}`");
-            return Err(Fault::new(Code::FieldTwice, reason).help("leave one out with `--pick`, or map to another name"));
+            return Err(Fault::new(Code::FieldTwice, reason)
+                .help("leave one out with `--pick`, or map to another name"));
         }
         for (name, value) in self.constants() {
             out.push(separator);

@@ -17,7 +17,7 @@ use self::tasks::{Rejected, TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{Kind, Value};
-use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row, write};
 use crate::error::{Code, Fault};
 use crate::place::SourceId;
 use crate::read::{Body, Chunk, Shape, Start};
@@ -74,15 +74,34 @@ impl Iterator for TaskStream {
 
     fn next(&mut self) -> Option<Tasks> {
         let mut decoder = self.decoder.take()?;
-        let buffer = self.normalizer.buffers.take(ANSWER_BYTES + ANSWER_BYTES / 4);
-        let tasks = Tasks::new(self.source, self.start, Arc::clone(&self.shape), Arc::clone(&self.held), buffer);
-        let mut writer = Writer { normalizer: &self.normalizer, layout: &self.layout, tasks };
+        let buffer = self
+            .normalizer
+            .buffers
+            .take(ANSWER_BYTES + ANSWER_BYTES / 4);
+        let tasks = Tasks::new(
+            self.source,
+            self.start,
+            Arc::clone(&self.shape),
+            Arc::clone(&self.held),
+            buffer,
+        );
+        let mut writer = Writer {
+            normalizer: &self.normalizer,
+            layout: &self.layout,
+            tasks,
+        };
         let outcome = decoder.decode(&mut writer);
         let mut tasks = writer.tasks;
         match outcome {
             Ok(true) => self.decoder = Some(decoder),
             Ok(false) => tasks.extent = Some(decoder.extent()),
-            Err((mark, fault)) => tasks.fatal = Some(Rejected { mark, fault, raw: Vec::new() }),
+            Err(Fatal { mark, fault, read }) => {
+                tasks.fatal = Some(Rejected {
+                    mark,
+                    fault,
+                    raw: read,
+                })
+            }
         }
         Some(tasks)
     }
@@ -103,7 +122,9 @@ impl Writer<'_> {
         if bytes > most {
             self.tasks.bytes.truncate(start);
             let reason = format!("the task has {bytes} bytes, an import holds {most} of one task");
-            let fault = Fault::new(Code::TaskTooLarge, reason).help("leave large fields out with `--pick`, or store them elsewhere and refer to them");
+            let fault = Fault::new(Code::TaskTooLarge, reason).help(
+                "leave large fields out with `--pick`, or store them elsewhere and refer to them",
+            );
             return self.fault(mark, fault, raw);
         }
         if self.normalizer.separator == b'\n' {
@@ -167,7 +188,12 @@ impl Consumer for Writer<'_> {
         let start = self.tasks.bytes.len();
         let tasks = &mut self.tasks;
         tasks.bytes.extend_from_slice(&self.layout.single_open);
-        match write::string(&mut tasks.bytes, text, self.normalizer.nul, &mut tasks.changes) {
+        match write::string(
+            &mut tasks.bytes,
+            text,
+            self.normalizer.nul,
+            &mut tasks.changes,
+        ) {
             Ok(()) => {
                 tasks.bytes.extend_from_slice(&self.layout.close);
                 self.finish(mark, start, text.as_bytes());
@@ -203,6 +229,16 @@ impl Consumer for Writer<'_> {
 /// The text of a chunk, for tests and benches that need no file.
 #[must_use]
 pub fn text_chunk(text: Buffer, shape: Shape, held: Held) -> Chunk {
-    let start = Start::Text { byte: 0, lines_before: 0, first: true };
-    Chunk { source: SourceId(0), start, shape: Arc::new(shape), body: Body::Text(text), held }
+    let start = Start::Text {
+        byte: 0,
+        lines_before: 0,
+        first: true,
+    };
+    Chunk {
+        source: SourceId(0),
+        start,
+        shape: Arc::new(shape),
+        body: Body::Text(text),
+        held,
+    }
 }

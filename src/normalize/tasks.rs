@@ -59,7 +59,13 @@ pub struct Rejected {
 impl Tasks {
     /// No tasks yet, in this buffer.
     #[must_use]
-    pub fn new(source: SourceId, start: Start, shape: Arc<Shape>, held: Arc<Held>, bytes: Buffer) -> Self {
+    pub fn new(
+        source: SourceId,
+        start: Start,
+        shape: Arc<Shape>,
+        held: Arc<Held>,
+        bytes: Buffer,
+    ) -> Self {
         Tasks {
             source,
             start,

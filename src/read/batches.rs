@@ -14,7 +14,9 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary, read_footer_length};
-use arrow_ipc::{Block, Endianness, Message, MessageHeader, MetadataVersion, root_as_footer, root_as_message};
+use arrow_ipc::{
+    Block, Endianness, Message, MessageHeader, MetadataVersion, root_as_footer, root_as_message,
+};
 use arrow_schema::SchemaRef;
 
 use super::decompress::MAGIC_BYTES;
@@ -53,31 +55,56 @@ impl Reader<'_> {
     /// Reads an Arrow file by its footer.
     pub(super) fn ipc_file(&self, source: &Source, file: File) -> Result<(), Halt> {
         let file = Positioned::new(file).map_err(|e| read_error(&e))?;
-        let tail = file.len().checked_sub(10).ok_or_else(|| damaged("the file is too short to have a footer"))?;
+        let tail = file
+            .len()
+            .checked_sub(10)
+            .ok_or_else(|| damaged("the file is too short to have a footer"))?;
         let read = |offset, bytes| file.at(offset, bytes).map_err(|e| cut_off(&e));
         let mut end = [0; 10];
         end.copy_from_slice(&read(tail, 10)?);
         let footer_bytes = read_footer_length(end).map_err(|e| {
-            damaged(e).help("it may not have been closed by its writer; what is in it can be read as a stream")
+            damaged(e).help(
+                "it may not have been closed by its writer; what is in it can be read as a stream",
+            )
         })?;
-        let footer_start =
-            tail.checked_sub(footer_bytes as u64).ok_or_else(|| damaged("the footer is longer than the file"))?;
+        let footer_start = tail
+            .checked_sub(footer_bytes as u64)
+            .ok_or_else(|| damaged("the footer is longer than the file"))?;
         let footer = read(footer_start, footer_bytes)?;
-        let footer = root_as_footer(&footer).map_err(|e| damaged(format_args!("the footer is malformed: {e}")))?;
+        let footer = root_as_footer(&footer)
+            .map_err(|e| damaged(format_args!("the footer is malformed: {e}")))?;
         // The footer's version is not looked at: some old writers left it out. That of each message is.
-        let schema = footer.schema().ok_or_else(|| damaged("the footer has no schema"))?;
+        let schema = footer
+            .schema()
+            .ok_or_else(|| damaged("the footer has no schema"))?;
         let mut messages = Messages::open(self, source.id, schema)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.len().saturating_sub(MAGIC_BYTES as u64);
-        let dictionaries = footer.dictionaries().into_iter().flatten().map(|block| (block, Kind::Dictionary));
-        let batches = footer.recordBatches().into_iter().flatten().map(|block| (block, Kind::Batch));
+        let dictionaries = footer
+            .dictionaries()
+            .into_iter()
+            .flatten()
+            .map(|block| (block, Kind::Dictionary));
+        let batches = footer
+            .recordBatches()
+            .into_iter()
+            .flatten()
+            .map(|block| (block, Kind::Batch));
         for (block, kind) in dictionaries.chain(batches) {
             let metadata = self.metadata_of(&file, block, messages.index)?;
             let message = root_as_message(&metadata).map_err(|e| messages.malformed(e))?;
-            let whole = message.bodyLength().unsigned_abs().saturating_add(metadata.len() as u64);
+            let whole = message
+                .bodyLength()
+                .unsigned_abs()
+                .saturating_add(metadata.len() as u64);
             messages.take(&message, Some(kind), |bytes| {
-                let (offset, metadata) = (block.offset().unsigned_abs(), block.metaDataLength().unsigned_abs());
-                let start = offset.checked_add(u64::from(metadata)).ok_or_else(|| damaged("a block starts nowhere"))?;
+                let (offset, metadata) = (
+                    block.offset().unsigned_abs(),
+                    block.metaDataLength().unsigned_abs(),
+                );
+                let start = offset
+                    .checked_add(u64::from(metadata))
+                    .ok_or_else(|| damaged("a block starts nowhere"))?;
                 read(start, bytes)
             })?;
             let more = whole.min(uncounted);
@@ -90,15 +117,29 @@ impl Reader<'_> {
 
     /// The flatbuffer of a block's message.
     fn metadata_of(&self, file: &Positioned, block: &Block, index: u32) -> Result<Vec<u8>, Error> {
-        let (offset, bytes) = (u64::try_from(block.offset()), usize::try_from(block.metaDataLength()));
+        let (offset, bytes) = (
+            u64::try_from(block.offset()),
+            usize::try_from(block.metaDataLength()),
+        );
         let (Ok(offset), Ok(bytes)) = (offset, bytes) else {
-            return Err(damaged(format_args!("the footer gives record batch {index} a negative place or length")));
+            return Err(damaged(format_args!(
+                "the footer gives record batch {index} a negative place or length"
+            )));
         };
         self.check_length(bytes as u64, index)?;
         let prefixed = file.at(offset, bytes).map_err(|e| cut_off(&e))?;
-        let prefix = if prefixed.starts_with(&CONTINUATION) { 8 } else { 4 };
-        let told = prefixed.get(prefix - 4..prefix).and_then(|told| told.try_into().ok()).map(u32::from_le_bytes);
-        let told = told.and_then(|told| usize::try_from(told).ok()).unwrap_or(0);
+        let prefix = if prefixed.starts_with(&CONTINUATION) {
+            8
+        } else {
+            4
+        };
+        let told = prefixed
+            .get(prefix - 4..prefix)
+            .and_then(|told| told.try_into().ok())
+            .map(u32::from_le_bytes);
+        let told = told
+            .and_then(|told| usize::try_from(told).ok())
+            .unwrap_or(0);
         match prefixed.get(prefix..) {
             Some(rest) if (1..=rest.len()).contains(&told) => Ok(rest[..told].to_vec()),
             _ => Err(damaged(format_args!(
@@ -111,16 +152,22 @@ impl Reader<'_> {
     pub(super) fn ipc_stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
         let head = bytes.peek(MOST_ALIGNED).map_err(|e| read_error(&e))?;
         if head.starts_with(MAGIC) {
-            let zeros = head[MAGIC.len()..].iter().take_while(|byte| **byte == 0).count();
+            let zeros = head[MAGIC.len()..]
+                .iter()
+                .take_while(|byte| **byte == 0)
+                .count();
             let padded = (MAGIC.len() + zeros) / 8 * 8;
             bytes.skip(padded);
         }
         let Some(metadata) = self.next_metadata(&mut bytes, 0)? else {
             return Err(damaged("the stream is empty").into());
         };
-        let message = root_as_message(&metadata).map_err(|e| damaged(format_args!("the schema is malformed: {e}")))?;
+        let message = root_as_message(&metadata)
+            .map_err(|e| damaged(format_args!("the schema is malformed: {e}")))?;
         check_version(message.version())?;
-        let schema = message.header_as_schema().ok_or_else(|| damaged("the stream does not start with a schema"))?;
+        let schema = message
+            .header_as_schema()
+            .ok_or_else(|| damaged("the stream does not start with a schema"))?;
         let mut messages = Messages::open(self, source.id, schema)?;
         let skipped = self.check_length(message.bodyLength().unsigned_abs(), 0)?;
         exactly(&mut bytes, skipped)?;
@@ -143,15 +190,21 @@ impl Reader<'_> {
         if length == 0 {
             return Ok(None);
         }
-        let length = u64::try_from(length)
-            .map_err(|_| damaged(format_args!("the message of record batch {index} has a negative length")))?;
+        let length = u64::try_from(length).map_err(|_| {
+            damaged(format_args!(
+                "the message of record batch {index} has a negative length"
+            ))
+        })?;
         let length = self.check_length(length, index)?;
         exactly(bytes, length).map(Some)
     }
 
     /// A length from a message, unless a run may not hold so much.
     fn check_length(&self, bytes: u64, index: u32) -> Result<usize, Error> {
-        let limit = self.reading.record_bytes.saturating_mul(super::RECORDS_IN_MEMORY);
+        let limit = self
+            .reading
+            .record_bytes
+            .saturating_mul(super::RECORDS_IN_MEMORY);
         usize::try_from(bytes).ok().filter(|bytes| *bytes <= limit).ok_or_else(|| {
             let reason = format!("record batch {index} takes {bytes} bytes, more than the {limit} that a run may hold");
             Error::new(Code::RecordTooLarge, reason).help("raise `--memory`, or write the file in smaller batches")
@@ -179,14 +232,28 @@ struct Messages<'r, 'a> {
 }
 
 impl<'r, 'a> Messages<'r, 'a> {
-    fn open(reader: &'r Reader<'a>, source: SourceId, schema: arrow_ipc::Schema<'_>) -> Result<Self, Error> {
+    fn open(
+        reader: &'r Reader<'a>,
+        source: SourceId,
+        schema: arrow_ipc::Schema<'_>,
+    ) -> Result<Self, Error> {
         if schema.endianness() != Endianness::Little {
             return Err(Error::new(Code::Format, "the Arrow data is big-endian, which sluice does not read")
                 .help("write it again on a little-endian machine, or with an Arrow library that swaps the bytes"));
         }
         let schema = fenced(|| try_fb_to_schema(schema).map_err(damaged))?;
-        let names = names::unique(schema.fields().iter().map(|field| field.name().clone()).collect());
-        let picked = reader.reading.pick.as_ref().map(|pick| super::row_groups::picked(&names, pick));
+        let names = names::unique(
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+        );
+        let picked = reader
+            .reading
+            .pick
+            .as_ref()
+            .map(|pick| super::row_groups::picked(&names, pick));
         let names = match &picked {
             Some(picked) => picked.iter().map(|i| names[*i].clone()).collect(),
             None => names,
@@ -215,18 +282,26 @@ impl<'r, 'a> Messages<'r, 'a> {
         read: impl FnOnce(usize) -> Result<Vec<u8>, Error>,
     ) -> Result<(), Halt> {
         check_version(message.version())?;
-        let length = u64::try_from(message.bodyLength()).map_err(|_| self.malformed("its length is negative"))?;
+        let length = u64::try_from(message.bodyLength())
+            .map_err(|_| self.malformed("its length is negative"))?;
         let length = self.reader.check_length(length, self.index)?;
         let budget = self.reader.budget;
         // The permits of all slices but the last are empty, and are taken first: the reader never waits for the budget
         // while it holds a share of it. Compressed bytes are taken to be a quarter of what they stand for.
         let batch = message.header_as_record_batch();
-        let expected = length as u64 * if batch.is_some_and(|b| b.compression().is_some()) { 4 } else { 1 };
+        let expected = length as u64
+            * if batch.is_some_and(|b| b.compression().is_some()) {
+                4
+            } else {
+                1
+            };
         let mut slices = Vec::new();
         for _ in 1..expected.div_ceil(SLICE_BYTES) {
             slices.push(budget.acquire(0, self.reader.stop).map_err(|_| Ended)?);
         }
-        let mut held = budget.acquire(length, self.reader.stop).map_err(|_| Ended)?;
+        let mut held = budget
+            .acquire(length, self.reader.stop)
+            .map_err(|_| Ended)?;
         let body = read(length)?;
         match (message.header_type(), kind) {
             (MessageHeader::RecordBatch, None | Some(Kind::Batch)) => {
@@ -234,28 +309,48 @@ impl<'r, 'a> Messages<'r, 'a> {
                 held.resize(self.check_buffers(&batch, &body)?);
                 slices.push(held);
                 let rows = u32::try_from(batch.length()).map_err(|_| {
-                    self.malformed(format_args!("it has {} rows; a batch has at most 4294967295", batch.length()))
+                    self.malformed(format_args!(
+                        "it has {} rows; a batch has at most 4294967295",
+                        batch.length()
+                    ))
                 })?;
                 let records = self.decode(message, batch, body)?;
                 self.submit(&records, rows, slices)
             }
             (MessageHeader::DictionaryBatch, None | Some(Kind::Dictionary)) => {
-                let dictionary =
-                    message.header_as_dictionary_batch().ok_or_else(|| self.malformed("its header is missing"))?;
-                let data = dictionary.data().ok_or_else(|| self.malformed("a dictionary has no data"))?;
+                let dictionary = message
+                    .header_as_dictionary_batch()
+                    .ok_or_else(|| self.malformed("its header is missing"))?;
+                let data = dictionary
+                    .data()
+                    .ok_or_else(|| self.malformed("a dictionary has no data"))?;
                 let bytes = self.check_buffers(&data, &body)?;
                 held.resize(bytes);
                 self.check_dictionaries(bytes)?;
                 let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
                 let index = self.index;
                 fenced(|| {
-                    read_dictionary(&Buffer::from_vec(body), dictionary, schema, dictionaries, &message.version())
-                        .map_err(|e| damaged(format_args!("a dictionary before record batch {index}: {e}")))
+                    read_dictionary(
+                        &Buffer::from_vec(body),
+                        dictionary,
+                        schema,
+                        dictionaries,
+                        &message.version(),
+                    )
+                    .map_err(|e| {
+                        damaged(format_args!(
+                            "a dictionary before record batch {index}: {e}"
+                        ))
+                    })
                 })?;
                 Ok(())
             }
             (MessageHeader::NONE, None) => Ok(()),
-            (other, _) => Err(self.malformed(format_args!("a message of type {other:?} has no place here")).into()),
+            (other, _) => Err(self
+                .malformed(format_args!(
+                    "a message of type {other:?} has no place here"
+                ))
+                .into()),
         }
     }
 
@@ -268,18 +363,35 @@ impl<'r, 'a> Messages<'r, 'a> {
         fenced(|| {
             let body = Buffer::from_vec(body);
             let version = message.version();
-            RecordBatchDecoder::try_new(&body, batch, Arc::clone(&self.schema), &self.dictionaries, &version)
-                .and_then(|decoder| decoder.with_projection(self.picked.as_deref()).read_record_batch())
-                .map_err(|e| self.malformed(e))
+            RecordBatchDecoder::try_new(
+                &body,
+                batch,
+                Arc::clone(&self.schema),
+                &self.dictionaries,
+                &version,
+            )
+            .and_then(|decoder| {
+                decoder
+                    .with_projection(self.picked.as_deref())
+                    .read_record_batch()
+            })
+            .map_err(|e| self.malformed(e))
         })
     }
 
     /// Makes sure that a body's buffers are inside it and no larger, decompressed, than a run may hold; what they come to.
-    fn check_buffers(&self, batch: &arrow_ipc::RecordBatch<'_>, body: &[u8]) -> Result<usize, Error> {
+    fn check_buffers(
+        &self,
+        batch: &arrow_ipc::RecordBatch<'_>,
+        body: &[u8],
+    ) -> Result<usize, Error> {
         let mut total = body.len() as u64;
         for buffer in batch.buffers().into_iter().flatten() {
-            let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
-            let bytes = range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
+            let range = usize::try_from(buffer.offset())
+                .ok()
+                .zip(usize::try_from(buffer.length()).ok());
+            let bytes =
+                range.and_then(|(start, length)| body.get(start..start.checked_add(length)?));
             let Some(bytes) = bytes else {
                 return Err(self.malformed("a buffer is outside the message"));
             };
@@ -287,7 +399,8 @@ impl<'r, 'a> Messages<'r, 'a> {
                 && let Some(prefix) = bytes.first_chunk::<8>()
             {
                 // -1: stored as it is.
-                total = total.saturating_add(u64::try_from(i64::from_le_bytes(*prefix)).unwrap_or(0));
+                total =
+                    total.saturating_add(u64::try_from(i64::from_le_bytes(*prefix)).unwrap_or(0));
             }
         }
         self.reader.check_length(total, self.index)
@@ -295,8 +408,14 @@ impl<'r, 'a> Messages<'r, 'a> {
 
     /// Dictionaries stay for the whole source and are in no budget, so all of them must fit where one batch does.
     fn check_dictionaries(&self, more: usize) -> Result<(), Error> {
-        let held: usize = self.dictionaries.values().map(|values| values.get_array_memory_size()).sum();
-        self.reader.check_length(held.saturating_add(more) as u64, self.index).map(drop)
+        let held: usize = self
+            .dictionaries
+            .values()
+            .map(|values| values.get_array_memory_size())
+            .sum();
+        self.reader
+            .check_length(held.saturating_add(more) as u64, self.index)
+            .map(drop)
     }
 
     /// Hands on a batch in as many slices as there are permits; the last permit, the last to be given back, is the one
@@ -307,22 +426,34 @@ impl<'r, 'a> Messages<'r, 'a> {
         let last = permits.len().saturating_sub(1);
         let mut first_row = 0;
         for (i, held) in permits.into_iter().enumerate() {
-            let length = if i == last { rows - first_row } else { each.min(rows - first_row) };
+            let length = if i == last {
+                rows - first_row
+            } else {
+                each.min(rows - first_row)
+            };
             if length == 0 && i < last || rows == 0 {
                 continue;
             }
             let records = records.slice(first_row as usize, length as usize);
             (self.reader.submit)(Chunk {
                 source: self.source,
-                start: Start::Group { group: self.index, row: first_row.into() },
+                start: Start::Group {
+                    group: self.index,
+                    row: first_row.into(),
+                },
                 shape: Arc::clone(&self.shape),
-                body: Body::Batch(Batch { records, record_bytes: self.reader.reading.record_bytes }),
+                body: Body::Batch(Batch {
+                    records,
+                    record_bytes: self.reader.reading.record_bytes,
+                }),
                 held,
             })?;
             first_row += length;
         }
-        self.index =
-            self.index.checked_add(1).ok_or_else(|| damaged("there are more than 4294967295 record batches"))?;
+        self.index = self
+            .index
+            .checked_add(1)
+            .ok_or_else(|| damaged("there are more than 4294967295 record batches"))?;
         Ok(())
     }
 }
@@ -343,9 +474,10 @@ fn cut_off(cause: &io::Error) -> Error {
 fn check_version(version: MetadataVersion) -> Result<(), Error> {
     match version {
         MetadataVersion::V4 | MetadataVersion::V5 => Ok(()),
-        other => {
-            Err(damaged(format_args!("its metadata version is {}, and sluice reads 4 and 5", i32::from(other.0) + 1)))
-        }
+        other => Err(damaged(format_args!(
+            "its metadata version is {}, and sluice reads 4 and 5",
+            i32::from(other.0) + 1
+        ))),
     }
 }
 
@@ -353,7 +485,10 @@ fn check_version(version: MetadataVersion) -> Result<(), Error> {
 fn exactly(bytes: &mut Peek, length: usize) -> Result<Vec<u8>, Error> {
     let read = exactly_or_end(bytes, length)?;
     if read.len() < length {
-        return Err(damaged(format_args!("it ends after {} of the {length} bytes of a message", read.len())));
+        return Err(damaged(format_args!(
+            "it ends after {} of the {length} bytes of a message",
+            read.len()
+        )));
     }
     Ok(read)
 }
@@ -361,9 +496,16 @@ fn exactly(bytes: &mut Peek, length: usize) -> Result<Vec<u8>, Error> {
 /// The same, or nothing at the end.
 fn exactly_or_end(bytes: &mut Peek, length: usize) -> Result<Vec<u8>, Error> {
     let mut buffer = Vec::with_capacity(length.min(FIRST_BYTES));
-    bytes.by_ref().take(length as u64).read_to_end(&mut buffer).map_err(|e| read_error(&e))?;
+    bytes
+        .by_ref()
+        .take(length as u64)
+        .read_to_end(&mut buffer)
+        .map_err(|e| read_error(&e))?;
     if !buffer.is_empty() && buffer.len() < length {
-        return Err(damaged(format_args!("it ends after {} of the {length} bytes of a message", buffer.len())));
+        return Err(damaged(format_args!(
+            "it ends after {} of the {length} bytes of a message",
+            buffer.len()
+        )));
     }
     Ok(buffer)
 }

@@ -43,7 +43,15 @@ impl Marks {
     /// The marks of a text from byte `from` on. Where delimiters are of no interest, [`QUOTE`] does for one.
     #[must_use]
     pub fn new(delimiter: u8, from: usize) -> Self {
-        Marks { delimiter, base: from, next: from, delimiters: 0, others: 0, block_escapes: false, escapes: false }
+        Marks {
+            delimiter,
+            base: from,
+            next: from,
+            delimiters: 0,
+            others: 0,
+            block_escapes: false,
+            escapes: false,
+        }
     }
 
     /// The offset of the next quote, `\n` or `\r` of `text`, which is the same text at every call.
@@ -178,7 +186,12 @@ impl Cells {
     /// A reader that keeps the first `keep` cells of a record and counts the others.
     #[must_use]
     pub fn new(delimiter: u8, keep: usize) -> Self {
-        Cells { marks: Marks::new(delimiter, 0), at: 0, lines: 0, ends: vec![0; keep] }
+        Cells {
+            marks: Marks::new(delimiter, 0),
+            at: 0,
+            lines: 0,
+            ends: vec![0; keep],
+        }
     }
 
     /// Where the cells of the record read last end, as many as it has or as are kept; what comes after is stale.
@@ -262,7 +275,15 @@ impl Cells {
             cells += 1;
             lines += u64::from(byte.is_some());
             (self.marks, self.at, self.lines) = (marks, (at + 1).min(text.len()), lines);
-            return Some(Record { start: first, end: at, line, cells, escapes: marks.escapes, open, after_blank });
+            return Some(Record {
+                start: first,
+                end: at,
+                line,
+                cells,
+                escapes: marks.escapes,
+                open,
+                after_blank,
+            });
         }
     }
 }
@@ -273,7 +294,11 @@ impl Cells {
 #[must_use]
 pub fn raw(start: usize, ends: &[usize], column: usize) -> Option<(usize, usize)> {
     let end = *ends.get(column)?;
-    Some(if column == 0 { (start, end) } else { (ends[column - 1] + 1, end) })
+    Some(if column == 0 {
+        (start, end)
+    } else {
+        (ends[column - 1] + 1, end)
+    })
 }
 
 /// The pieces that make up a cell's text one after another, each with its offset in the cell as it stands.

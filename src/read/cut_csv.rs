@@ -30,7 +30,14 @@ impl CutCsv {
     /// For a source, after its header, whose cells this byte separates.
     #[must_use]
     pub fn new(delimiter: u8) -> Self {
-        CutCsv { delimiter, seen: 0, before: b'\n', in_quotes: false, closing: false, ended: false }
+        CutCsv {
+            delimiter,
+            seen: 0,
+            before: b'\n',
+            in_quotes: false,
+            closing: false,
+            ended: false,
+        }
     }
 
     /// Looks at the rest of the buffer, or at as much as the first cut needs: the offset of the cut, or 0.
@@ -50,7 +57,11 @@ impl CutCsv {
         let mut closed = self.closing.then_some(self.seen);
         let mut marks = Marks::new(QUOTE, self.seen);
         while let Some(at) = marks.next_other(buf) {
-            let before = if at > self.seen { buf[at - 1] } else { self.before };
+            let before = if at > self.seen {
+                buf[at - 1]
+            } else {
+                self.before
+            };
             if buf[at] == QUOTE {
                 (self.in_quotes, closed) = if self.in_quotes {
                     (false, Some(at + 1))
@@ -95,7 +106,11 @@ impl Cut for CutCsv {
             end = buf.len();
         }
         self.seen = self.seen.saturating_sub(end);
-        Ok(Cutting { end, skip: 0, done: false })
+        Ok(Cutting {
+            end,
+            skip: 0,
+            done: false,
+        })
     }
 
     fn forget(&mut self, bytes: usize) {

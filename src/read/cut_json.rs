@@ -24,7 +24,12 @@ impl CutJson {
     /// For elements, the text starts after the opening bracket.
     #[must_use]
     pub fn new(framing: Framing) -> Self {
-        CutJson { framing, seen: 0, depth: 0, in_string: false }
+        CutJson {
+            framing,
+            seen: 0,
+            depth: 0,
+            in_string: false,
+        }
     }
 
     /// The rest of a string that starts (or goes on) at `at`: the offset after its closing quote, or none yet.
@@ -62,7 +67,9 @@ impl Cut for CutJson {
         while at < buf.len() {
             let end = match buf[at] {
                 b'"' => {
-                    let Some(after) = self.string(buf, at + 1) else { break };
+                    let Some(after) = self.string(buf, at + 1) else {
+                        break;
+                    };
                     at = after;
                     continue;
                 }
@@ -71,7 +78,11 @@ impl Cut for CutJson {
                     0
                 }
                 b']' if self.depth == 0 && self.framing == Framing::Elements => {
-                    cutting = Cutting { end: at, skip: 1, done: true };
+                    cutting = Cutting {
+                        end: at,
+                        skip: 1,
+                        done: true,
+                    };
                     stopped = true;
                     break;
                 }
@@ -80,7 +91,11 @@ impl Cut for CutJson {
                     0
                 }
                 b',' if self.depth == 0 && self.framing == Framing::Elements => at,
-                b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 && self.framing == Framing::Values => at + 1,
+                b' ' | b'\t' | b'\r' | b'\n'
+                    if self.depth == 0 && self.framing == Framing::Values =>
+                {
+                    at + 1
+                }
                 _ => 0,
             };
             at += 1;
@@ -94,9 +109,17 @@ impl Cut for CutJson {
         }
         if !stopped && at_end {
             if self.framing == Framing::Elements {
-                return Err(Fault::new(Code::JsonSyntax, "the JSON array is not closed: the text ends inside it").at(buf.len()));
+                return Err(Fault::new(
+                    Code::JsonSyntax,
+                    "the JSON array is not closed: the text ends inside it",
+                )
+                .at(buf.len()));
             }
-            cutting = Cutting { end: buf.len(), skip: 0, done: false };
+            cutting = Cutting {
+                end: buf.len(),
+                skip: 0,
+                done: false,
+            };
         }
         if !self.in_string {
             self.seen = at;

@@ -30,7 +30,11 @@ impl Cut for CutLines {
             Which::First if end == 0 => buf.len(),
             Which::First => 0,
         };
-        Ok(Cutting { end, skip: 0, done: false })
+        Ok(Cutting {
+            end,
+            skip: 0,
+            done: false,
+        })
     }
 
     fn forget(&mut self, bytes: usize) {

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Progress, SourceFault};
 use super::peek::Peek;
+use super::{Progress, SourceFault};
 use crate::error::{Code, Fault};
 use crate::source::sniff::Compression;
 
@@ -32,12 +32,25 @@ pub fn decompress(compression: Compression, stored: Peek) -> io::Result<Peek> {
         }
         Compression::Bzip2 => ("bzip2", Box::new(bzip2::read::MultiBzDecoder::new(stored))),
         Compression::Xz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
-            ("xz", Box::new(liblzma::read::XzDecoder::new_stream(io::BufReader::new(stored), stream)))
+            let stream = liblzma::stream::Stream::new_stream_decoder(
+                XZ_MEMORY,
+                liblzma::stream::CONCATENATED,
+            )?;
+            (
+                "xz",
+                Box::new(liblzma::read::XzDecoder::new_stream(
+                    io::BufReader::new(stored),
+                    stream,
+                )),
+            )
         }
         Compression::Lz4 => ("lz4", Box::new(lz4_flex::frame::FrameDecoder::new(stored))),
     };
-    Ok(Peek::new(Box::new(Decompressed { decoder, name, bytes: 0 })))
+    Ok(Peek::new(Box::new(Decompressed {
+        decoder,
+        name,
+        bytes: 0,
+    })))
 }
 
 /// A decompressor whose errors say what is damaged and where.
@@ -57,9 +70,12 @@ impl Read for Decompressed {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
             Err(e) => {
                 let (name, bytes) = (self.name, self.bytes);
-                let reason = format!("the {name} data is damaged or cut off after {bytes} decompressed bytes: {e}");
-                let fault = Fault::new(Code::Compression, reason)
-                    .help("fetch the file again, or decompress it by hand to see what can be saved");
+                let reason = format!(
+                    "the {name} data is damaged or cut off after {bytes} decompressed bytes: {e}"
+                );
+                let fault = Fault::new(Code::Compression, reason).help(
+                    "fetch the file again, or decompress it by hand to see what can be saved",
+                );
                 Err(io::Error::other(SourceFault(fault)))
             }
         }

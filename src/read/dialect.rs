@@ -32,7 +32,11 @@ impl Sniffed {
     /// record as long as the first, and no empty lines between them.
     #[must_use]
     pub fn is_table(&self) -> bool {
-        self.columns > 1 && self.records > 1 && self.alike == self.records && !self.blocks && !self.open
+        self.columns > 1
+            && self.records > 1
+            && self.alike == self.records
+            && !self.blocks
+            && !self.open
     }
 
     /// Whether most records, nine of ten, are as long as the first: a delimiter to take for a table known to be one.
@@ -49,7 +53,9 @@ pub fn sniff(head: &[u8], complete: bool) -> Option<Sniffed> {
     let head = head.get(..SNIFF_BYTES).unwrap_or(head);
     let mut best: Option<Sniffed> = None;
     for delimiter in DELIMITERS {
-        let Some(tried) = read(head, complete, delimiter).filter(Sniffed::is_likely) else { continue };
+        let Some(tried) = read(head, complete, delimiter).filter(Sniffed::is_likely) else {
+            continue;
+        };
         if best.is_none_or(|best| is_better(&tried, &best)) {
             best = Some(tried);
         }
@@ -62,13 +68,21 @@ fn is_better(tried: &Sniffed, best: &Sniffed) -> bool {
     let (tried_share, best_share) = (tried.alike * best.records, best.alike * tried.records);
     // A header alone says nothing but how often a byte is in it.
     let header_only = tried.records == 1 && best.records == 1;
-    tried_share > best_share || tried_share == best_share && header_only && tried.columns > best.columns
+    tried_share > best_share
+        || tried_share == best_share && header_only && tried.columns > best.columns
 }
 
 /// The head as it reads with one delimiter; none when it holds no whole record.
 fn read(head: &[u8], complete: bool, delimiter: u8) -> Option<Sniffed> {
     let mut cells = Cells::new(delimiter, 0);
-    let mut sniffed = Sniffed { delimiter, columns: 0, records: 0, alike: 0, blocks: false, open: false };
+    let mut sniffed = Sniffed {
+        delimiter,
+        columns: 0,
+        records: 0,
+        alike: 0,
+        blocks: false,
+        open: false,
+    };
     while let Some(record) = cells.next(head) {
         if record.end == head.len() && !complete {
             break;
@@ -103,19 +117,35 @@ pub struct Header {
 ///
 /// # Errors
 /// When the header is not UTF-8 or a quote in it is not closed.
-pub fn header(head: &[u8], complete: bool, delimiter: u8, named: bool) -> Result<Option<Header>, Fault> {
+pub fn header(
+    head: &[u8],
+    complete: bool,
+    delimiter: u8,
+    named: bool,
+) -> Result<Option<Header>, Fault> {
     let mut cells = Cells::new(delimiter, 0);
     let Some(record) = cells.next(head) else {
-        return Ok(complete.then(|| Header { names: Vec::new(), bytes: head.len(), lines: cells.lines() }));
+        return Ok(complete.then(|| Header {
+            names: Vec::new(),
+            bytes: head.len(),
+            lines: cells.lines(),
+        }));
     };
     // A `\r` at the very end may be half of `\r\n`.
-    let whole = cells.passed() < head.len() || record.end < head.len() && head.last() == Some(&b'\n');
+    let whole =
+        cells.passed() < head.len() || record.end < head.len() && head.last() == Some(&b'\n');
     if !whole && !complete {
         return Ok(None);
     }
     if !named {
-        let names = (1..=record.cells).map(|number| format!("column{number}")).collect();
-        return Ok(Some(Header { names, bytes: 0, lines: 0 }));
+        let names = (1..=record.cells)
+            .map(|number| format!("column{number}"))
+            .collect();
+        return Ok(Some(Header {
+            names,
+            bytes: 0,
+            lines: 0,
+        }));
     }
     if let Some(open) = record.open {
         let reason = "a quote in the header is never closed";
@@ -123,7 +153,10 @@ pub fn header(head: &[u8], complete: bool, delimiter: u8, named: bool) -> Result
     }
     if let Err(error) = std::str::from_utf8(&head[record.start..record.end]) {
         let at = error.valid_up_to();
-        let reason = format!("byte 0x{:02X} of the header is not UTF-8 text", head[record.start + at]);
+        let reason = format!(
+            "byte 0x{:02X} of the header is not UTF-8 text",
+            head[record.start + at]
+        );
         return Err(Fault::new(Code::Encoding, reason)
             .at(at)
             .help("name the encoding with `--encoding`, such as windows-1252"));
@@ -134,8 +167,13 @@ pub fn header(head: &[u8], complete: bool, delimiter: u8, named: bool) -> Result
     let mut cells = Cells::new(delimiter, record.cells);
     cells.next(head);
     let names = (0..record.cells).map(|column| {
-        let raw = cells::raw(record.start, cells.ends(), column).and_then(|(start, end)| head.get(start..end));
+        let raw = cells::raw(record.start, cells.ends(), column)
+            .and_then(|(start, end)| head.get(start..end));
         cells::text(raw.unwrap_or_default()).into_owned()
     });
-    Ok(Some(Header { names: names::unique(names.collect()), bytes, lines }))
+    Ok(Some(Header {
+        names: names::unique(names.collect()),
+        bytes,
+        lines,
+    }))
 }

@@ -7,8 +7,8 @@ use std::io::{self, Read};
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
-use super::peek::Peek;
 use super::SourceFault;
+use super::peek::Peek;
 use crate::error::{Code, Error, Fault, Result};
 
 /// Passes over a byte-order mark and, unless the text is UTF-8, puts a decoder in front of it.
@@ -48,7 +48,13 @@ pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<Peek>
 /// UTF-16 and UTF-32 text of any Western script has a zero in every other byte; UTF-8 text has none.
 fn refuse_unmarked(head: &[u8]) -> Result<()> {
     let head = &head[..head.len() & !1];
-    let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
+    let zeros = |odd: usize| {
+        head.iter()
+            .skip(odd)
+            .step_by(2)
+            .filter(|b| **b == 0)
+            .count()
+    };
     let (even, odd) = (zeros(0), zeros(1));
     let most = head.len() / 2 * 7 / 10;
     let like = match () {
@@ -58,8 +64,11 @@ fn refuse_unmarked(head: &[u8]) -> Result<()> {
         () => return Ok(()),
     };
     let zero = head.iter().position(|b| *b == 0).unwrap_or(0);
-    Err(Error::new(Code::Encoding, format!("byte {zero} is a NUL, as if the text were {like} without a byte-order mark"))
-        .help(format!("name the encoding: `--encoding {like}`")))
+    Err(Error::new(
+        Code::Encoding,
+        format!("byte {zero} is a NUL, as if the text were {like} without a byte-order mark"),
+    )
+    .help(format!("name the encoding: `--encoding {like}`")))
 }
 
 /// The encoding that a label such as `latin1` or `shift_jis` names (the labels of the web's Encoding Standard).
@@ -93,17 +102,24 @@ impl Transcode {
         self.offset += self.raw.len() as u64;
         self.raw.clear();
         self.ended = !self.bytes.fill(&mut self.raw, RAW_BYTES)?;
-        let most = self.decoder.max_utf8_buffer_length_without_replacement(self.raw.len());
+        let most = self
+            .decoder
+            .max_utf8_buffer_length_without_replacement(self.raw.len());
         self.text.resize(most.unwrap_or(RAW_BYTES * 4), 0);
         let (result, read, written) =
-            self.decoder.decode_to_utf8_without_replacement(&self.raw, &mut self.text, self.ended);
+            self.decoder
+                .decode_to_utf8_without_replacement(&self.raw, &mut self.text, self.ended);
         self.text.truncate(written);
         self.given = 0;
         match result {
             DecoderResult::Malformed(length, after) => {
-                let at = (self.offset + read as u64).saturating_sub(u64::from(length) + u64::from(after));
-                let fault = Fault::new(Code::Encoding, format!("byte {at} is not {} text", self.encoding.name()))
-                    .help("name the encoding it is in with `--encoding`");
+                let at = (self.offset + read as u64)
+                    .saturating_sub(u64::from(length) + u64::from(after));
+                let fault = Fault::new(
+                    Code::Encoding,
+                    format!("byte {at} is not {} text", self.encoding.name()),
+                )
+                .help("name the encoding it is in with `--encoding`");
                 Err(io::Error::other(SourceFault(fault)))
             }
             DecoderResult::InputEmpty | DecoderResult::OutputFull => Ok(()),

@@ -15,8 +15,8 @@ pub mod decompress;
 pub mod dialect;
 pub mod encoding;
 pub mod names;
-pub mod peek;
 pub(crate) mod page_header;
+pub mod peek;
 pub(crate) mod positioned;
 pub mod row_groups;
 pub mod text;
@@ -223,7 +223,10 @@ impl Reader<'_> {
     pub fn run(&self, sources: &[Source]) -> Result<()> {
         for source in sources {
             match self.source(source) {
-                Ok(()) => self.progress.sources.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                Ok(()) => self
+                    .progress
+                    .sources
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed),
                 Err(Halt::Ended) => return Ok(()),
                 Err(Halt::Failed(error)) => return Err(error.at(|| Spot::source(&source.name))),
             };
@@ -233,13 +236,20 @@ impl Reader<'_> {
 
     fn source(&self, source: &Source) -> Result<(), Halt> {
         let stored = local::open(source)?;
-        let mut stored = Peek::new(Box::new(decompress::Counted::new(stored, Arc::clone(&self.progress))));
-        let magic = stored.peek(decompress::MAGIC_BYTES).map_err(|e| read_error(&e))?;
+        let mut stored = Peek::new(Box::new(decompress::Counted::new(
+            stored,
+            Arc::clone(&self.progress),
+        )));
+        let magic = stored
+            .peek(decompress::MAGIC_BYTES)
+            .map_err(|e| read_error(&e))?;
         let compression = Compression::of_magic(magic);
         let forced = self.reading.format;
         let format = forced.or_else(|| Format::of_magic(magic));
         let indexed = format == Some(Format::Parquet)
-            || format == Some(Format::Arrow) && matches!(source.location, Location::File(_)) && magic.starts_with(b"ARROW1");
+            || format == Some(Format::Arrow)
+                && matches!(source.location, Location::File(_))
+                && magic.starts_with(b"ARROW1");
         if indexed && compression.is_none() {
             let file = local::open_file(source)?;
             return match format {
@@ -248,7 +258,9 @@ impl Reader<'_> {
             };
         }
         let plain = match compression {
-            Some(compression) => decompress::decompress(compression, stored).map_err(|e| read_error(&e))?,
+            Some(compression) => {
+                decompress::decompress(compression, stored).map_err(|e| read_error(&e))?
+            }
             None => stored,
         };
         self.stream(source, plain)
@@ -258,9 +270,12 @@ impl Reader<'_> {
     fn stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
         let head = bytes.peek(text::HEAD_BYTES).map_err(|e| read_error(&e))?;
         match self.reading.format.or_else(|| Format::of_magic(head)) {
-            Some(Format::Parquet) => Err(Error::new(Code::Format, "a Parquet file must not be compressed as a whole")
-                .help("decompress it first: Parquet compresses its own pages")
-                .into()),
+            Some(Format::Parquet) => Err(Error::new(
+                Code::Format,
+                "a Parquet file must not be compressed as a whole",
+            )
+            .help("decompress it first: Parquet compresses its own pages")
+            .into()),
             Some(Format::Arrow) => self.ipc_stream(source, bytes),
             known => self.text(source, bytes, known),
         }
@@ -281,7 +296,10 @@ impl std::error::Error for SourceFault {}
 
 /// An error of reading or decompressing, as one of a source.
 pub(crate) fn read_error(cause: &std::io::Error) -> Error {
-    match cause.get_ref().and_then(|inner| inner.downcast_ref::<SourceFault>()) {
+    match cause
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<SourceFault>())
+    {
         Some(SourceFault(fault)) => fault.clone().into(),
         None => Error::new(Code::SourceRead, format!("cannot be read: {cause}")),
     }

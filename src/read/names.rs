@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 #[must_use]
 pub fn unique(mut names: Vec<String>) -> Vec<String> {
     let mut taken: HashSet<String> = HashSet::with_capacity(names.len());
-    let repeated: Vec<usize> = (0..names.len()).filter(|i| !taken.insert(names[*i].clone())).collect();
+    let repeated: Vec<usize> = (0..names.len())
+        .filter(|i| !taken.insert(names[*i].clone()))
+        .collect();
     // The number last given to each name: without it a name repeated n times would take n² steps.
     let mut last: HashMap<String, usize> = HashMap::new();
     for index in repeated {

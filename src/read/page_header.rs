@@ -34,14 +34,21 @@ pub(crate) struct PageHeader {
 impl PageHeader {
     /// Reads the header at `offset`, in a column that ends at `end`.
     pub(crate) fn read(file: &Positioned, offset: u64, end: u64) -> io::Result<PageHeader> {
-        let rest = usize::try_from(end.min(file.len()).saturating_sub(offset)).unwrap_or(usize::MAX).min(MOST_BYTES);
+        let rest = usize::try_from(end.min(file.len()).saturating_sub(offset))
+            .unwrap_or(usize::MAX)
+            .min(MOST_BYTES);
         let mut bytes = FIRST_BYTES.min(rest);
         loop {
             let buffer = file.at(offset, bytes)?;
             match PageHeader::parse(&buffer) {
                 Some(header) => return header,
                 None if bytes < rest => bytes = bytes.saturating_mul(16).min(rest),
-                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a page header is cut off")),
+                None => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "a page header is cut off",
+                    ));
+                }
             }
         }
     }
@@ -82,7 +89,9 @@ impl PageHeader {
                     let mut inner = 0;
                     while let Some((field, kind)) = thrift.field(inner)? {
                         inner = field;
-                        let slot = usize::try_from(field).ok().and_then(|field| found.about.get_mut(field));
+                        let slot = usize::try_from(field)
+                            .ok()
+                            .and_then(|field| found.about.get_mut(field));
                         match (slot, kind) {
                             (Some(slot), I32) => *slot = Some(thrift.integer()?),
                             (Some(slot), TRUE | FALSE) => *slot = Some(i64::from(kind == TRUE)),
@@ -155,13 +164,20 @@ impl Thrift<'_> {
     }
 
     /// The id and type of the next field, given the id of the last; nothing inside at the end of the struct.
-    #[expect(clippy::option_option, reason = "the outer one is the end of the buffer, as everywhere")]
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is the end of the buffer, as everywhere"
+    )]
     fn field(&mut self, last: i64) -> Option<Option<(i64, u8)>> {
         let byte = self.byte()?;
         if byte & 0x0F == 0 {
             return Some(None);
         }
-        let id = if byte >> 4 == 0 { self.integer()? } else { last.wrapping_add(i64::from(byte >> 4)) };
+        let id = if byte >> 4 == 0 {
+            self.integer()?
+        } else {
+            last.wrapping_add(i64::from(byte >> 4))
+        };
         Some(Some((id, byte & 0x0F)))
     }
 
@@ -181,7 +197,11 @@ impl Thrift<'_> {
             }
             9 | 10 => {
                 let byte = self.byte()?;
-                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
+                let count = if byte >> 4 == 15 {
+                    self.varint()?
+                } else {
+                    u64::from(byte >> 4)
+                };
                 for _ in 0..count {
                     // In a list even a boolean takes a byte, so that a false length ends with the buffer.
                     let passed = if matches!(byte & 0x0F, TRUE | FALSE) {
@@ -209,7 +229,10 @@ impl Thrift<'_> {
     }
 
     fn pass(&mut self, bytes: usize) -> Option<()> {
-        self.at = self.at.checked_add(bytes).filter(|at| *at <= self.buffer.len())?;
+        self.at = self
+            .at
+            .checked_add(bytes)
+            .filter(|at| *at <= self.buffer.len())?;
         Some(())
     }
 }
@@ -221,10 +244,22 @@ mod tests {
     #[test]
     fn a_header_is_read_and_a_part_of_it_is_not() {
         // type = 0, plain = 100, stored = 50, data_page_header { values = 7, encoding = 0 }.
-        let bytes = [0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2C, 0x15, 14, 0x15, 0, 0, 0, 99];
+        let bytes = [
+            0x15, 0, 0x15, 200, 1, 0x15, 100, 0x2C, 0x15, 14, 0x15, 0, 0, 0, 99,
+        ];
         let header = PageHeader::parse(&bytes).and_then(Result::ok);
         let about = [None, Some(7), Some(0), None, None, None, None, None];
-        assert_eq!(header, Some(PageHeader { length: 14, stored: 50, plain: 100, values: 7, kind: 0, about }));
+        assert_eq!(
+            header,
+            Some(PageHeader {
+                length: 14,
+                stored: 50,
+                plain: 100,
+                values: 7,
+                kind: 0,
+                about
+            })
+        );
         for end in 0..14 {
             assert!(PageHeader::parse(&bytes[..end]).is_none(), "{end}");
         }

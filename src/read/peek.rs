@@ -13,7 +13,11 @@ impl Peek {
     /// Nothing is read until it is asked for.
     #[must_use]
     pub fn new(inner: Box<dyn Read + Send>) -> Self {
-        Peek { inner, head: Vec::new(), read: 0 }
+        Peek {
+            inner,
+            head: Vec::new(),
+            read: 0,
+        }
     }
 
     /// The next `bytes` bytes, or fewer at the end of the input.
@@ -25,7 +29,10 @@ impl Peek {
         while self.head.len() - self.read < bytes {
             let missing = bytes - (self.head.len() - self.read);
             let before = self.head.len();
-            match (&mut self.inner).take(missing as u64).read_to_end(&mut self.head) {
+            match (&mut self.inner)
+                .take(missing as u64)
+                .read_to_end(&mut self.head)
+            {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(e) if self.head.len() == before && self.read == before => return Err(e),

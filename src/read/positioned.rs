@@ -34,9 +34,14 @@ impl Positioned {
     /// # Errors
     /// When the file is shorter, or cannot be read.
     pub fn at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
-        let end = offset.checked_add(bytes as u64).filter(|end| *end <= self.len);
+        let end = offset
+            .checked_add(bytes as u64)
+            .filter(|end| *end <= self.len);
         if end.is_none() {
-            let reason = format!("{bytes} bytes at offset {offset} are outside the file, which has {}", self.len);
+            let reason = format!(
+                "{bytes} bytes at offset {offset} are outside the file, which has {}",
+                self.len
+            );
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
         }
         let mut buffer = vec![0; bytes];
@@ -44,7 +49,10 @@ impl Positioned {
         while filled < bytes {
             match self.some(&mut buffer[filled..], offset + filled as u64) {
                 Ok(0) => {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the file has become shorter",
+                    ));
                 }
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -72,7 +80,10 @@ pub(super) fn fenced<T>(parse: impl FnOnce() -> Result<T, Error>) -> Result<T, E
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Error::new(Code::DecoderPanic, format!("the decoder panicked: {text}"))
-        .help("the file is most likely damaged; write it again, or report it if other tools read it")
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(Code::DecoderPanic, format!("the decoder panicked: {text}")).help(
+        "the file is most likely damaged; write it again, or report it if other tools read it",
+    )
 }

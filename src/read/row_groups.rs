@@ -64,7 +64,13 @@ impl ChunkReader for SharedFile {
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         // Only page headers are read so; most are below 100 bytes.
-        Ok(BufReader::with_capacity(512, From { file: Arc::clone(&self.0), offset: start }))
+        Ok(BufReader::with_capacity(
+            512,
+            From {
+                file: Arc::clone(&self.0),
+                offset: start,
+            },
+        ))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -100,9 +106,14 @@ impl Reader<'_> {
         for (index, about) in opened.metadata.row_groups().iter().enumerate() {
             let place = |what: String| damaged(format_args!("row group {index}: {what}"));
             let rows = about.num_rows();
-            let rows = u32::try_from(rows)
-                .map_err(|_| place(format!("it has {rows} rows; a row group has at most {}", u32::MAX)))?;
-            let number = u32::try_from(index).map_err(|_| place("there are too many".to_owned()))?;
+            let rows = u32::try_from(rows).map_err(|_| {
+                place(format!(
+                    "it has {rows} rows; a row group has at most {}",
+                    u32::MAX
+                ))
+            })?;
+            let number =
+                u32::try_from(index).map_err(|_| place("there are too many".to_owned()))?;
             check(about, &file.0).map_err(place)?;
             if rows == 0 {
                 continue;
@@ -111,7 +122,10 @@ impl Reader<'_> {
             let held = self.budget.acquire(bytes, self.stop).map_err(|_| Ended)?;
             (self.submit)(Chunk {
                 source: source.id,
-                start: Start::Group { group: number, row: 0 },
+                start: Start::Group {
+                    group: number,
+                    row: 0,
+                },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
                     file: file.clone(),
@@ -120,12 +134,17 @@ impl Reader<'_> {
                     index,
                     rows,
                     // Pages differ in size: twice what was seen, and never less than one record may take.
-                    page_bytes: bytes.saturating_mul(2).max(self.reading.record_bytes).min(self.limit()),
+                    page_bytes: bytes
+                        .saturating_mul(2)
+                        .max(self.reading.record_bytes)
+                        .min(self.limit()),
                     record_bytes: self.reading.record_bytes,
                 }),
                 held,
             })?;
-            let stored = u64::try_from(about.compressed_size()).unwrap_or(0).min(uncounted);
+            let stored = u64::try_from(about.compressed_size())
+                .unwrap_or(0)
+                .min(uncounted);
             uncounted -= stored;
             self.progress.bytes.fetch_add(stored, Ordering::Relaxed);
         }
@@ -146,16 +165,23 @@ impl Reader<'_> {
         file: &Positioned,
         index: usize,
     ) -> Result<usize, Error> {
-        let columns = about.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
-        let pages = columns.map(|(_, column)| first_pages(column, file)).fold(0usize, usize::saturating_add);
+        let columns = about
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let pages = columns
+            .map(|(_, column)| first_pages(column, file))
+            .fold(0usize, usize::saturating_add);
         let limit = self.limit();
         if pages > limit {
             let reason = format!(
                 "row group {index} takes {pages} bytes for one page of each column, more than the {limit} that a run \
                  may hold"
             );
-            return Err(Error::new(Code::RecordTooLarge, reason)
-                .help("raise `--memory`, read fewer columns, or write the file with smaller pages"));
+            return Err(Error::new(Code::RecordTooLarge, reason).help(
+                "raise `--memory`, read fewer columns, or write the file with smaller pages",
+            ));
         }
         Ok(pages.saturating_add(BATCH_BYTES).min(limit))
     }
@@ -163,7 +189,9 @@ impl Reader<'_> {
 
 /// Bytes that a column's dictionary and its first page take; those of the whole column where these cannot be told.
 fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
-    let whole = column.uncompressed_size().saturating_add(column.compressed_size());
+    let whole = column
+        .uncompressed_size()
+        .saturating_add(column.compressed_size());
     let whole = usize::try_from(whole).unwrap_or(usize::MAX);
     let (mut offset, length) = column.byte_range();
     let end = offset.saturating_add(length);
@@ -176,7 +204,9 @@ fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
         if header.is_data() {
             return bytes;
         }
-        offset = offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
+        offset = offset
+            .saturating_add(header.length as u64)
+            .saturating_add(header.stored as u64);
     }
     whole
 }
@@ -186,7 +216,11 @@ pub(crate) fn page_bytes(header: &PageHeader, column: &ColumnChunkMetaData) -> u
     let pages = header.stored.saturating_add(header.plain);
     // A record of a column that is not repeated has one value; of one that is, it may have all in the page.
     let repeated = column.column_descr().max_rep_level() > 0;
-    let decoded = if header.is_dictionary() || repeated { value_bytes(column) } else { 0 };
+    let decoded = if header.is_dictionary() || repeated {
+        value_bytes(column)
+    } else {
+        0
+    };
     pages.saturating_add(header.values.saturating_mul(decoded))
 }
 
@@ -197,7 +231,9 @@ pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
         Type::INT32 | Type::FLOAT => 4,
         Type::INT64 | Type::DOUBLE | Type::INT96 => 8,
         Type::BYTE_ARRAY => 16,
-        Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(column.column_descr().type_length()).unwrap_or(0),
+        Type::FIXED_LEN_BYTE_ARRAY => {
+            usize::try_from(column.column_descr().type_length()).unwrap_or(0)
+        }
     };
     value.saturating_add(4)
 }
@@ -206,17 +242,28 @@ pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
 fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
     for column in about.columns() {
         let name = column.column_path().string();
-        if column.compressed_size() < 0 || column.uncompressed_size() < 0 || column.num_values() < 0 {
+        if column.compressed_size() < 0 || column.uncompressed_size() < 0 || column.num_values() < 0
+        {
             return Err(format!("column `{name}` has a negative length"));
         }
-        let starts = [Some(column.data_page_offset()), column.dictionary_page_offset()];
-        let end = |start: i64| u64::try_from(start).ok()?.checked_add(column.compressed_size().unsigned_abs());
+        let starts = [
+            Some(column.data_page_offset()),
+            column.dictionary_page_offset(),
+        ];
+        let end = |start: i64| {
+            u64::try_from(start)
+                .ok()?
+                .checked_add(column.compressed_size().unsigned_abs())
+        };
         if starts.into_iter().flatten().any(|start| start < 0) {
             return Err(format!("column `{name}` starts at a negative offset"));
         }
         let start = starts.into_iter().flatten().min().unwrap_or(0);
         if end(start).is_none_or(|end| end > file.len()) {
-            return Err(format!("column `{name}` reaches beyond the end of the file, which has {} bytes", file.len()));
+            return Err(format!(
+                "column `{name}` reaches beyond the end of the file, which has {} bytes",
+                file.len()
+            ));
         }
         if column.file_path().is_some_and(|path| !path.is_empty()) {
             return Err(format!("column `{name}` is in another file"));
@@ -236,7 +283,10 @@ struct Opened {
 impl Opened {
     fn new(file: &SharedFile, pick: Option<&[String]>) -> Result<Self, Error> {
         let mut head = [0; 4];
-        let start = file.0.at(0, 4).map_err(|_| damaged("the file is too short"))?;
+        let start = file
+            .0
+            .at(0, 4)
+            .map_err(|_| damaged("the file is too short"))?;
         head.copy_from_slice(&start);
         if &head == b"PARE" {
             return Err(encrypted());
@@ -262,14 +312,21 @@ impl Opened {
         let levels = parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(&views))
             .or_else(|_| parquet_to_arrow_field_levels(descriptor, mask.clone(), Some(fields)))
             .map_err(|e| explain(&e))?;
-        Ok(Opened { mask, levels: Arc::new(levels), names, metadata })
+        Ok(Opened {
+            mask,
+            levels: Arc::new(levels),
+            names,
+            metadata,
+        })
     }
 }
 
 /// The numbers of the wanted columns, in the order of the file.
 pub(super) fn picked(names: &[String], pick: &[String]) -> Vec<usize> {
     let wanted: std::collections::HashSet<&String> = pick.iter().collect();
-    (0..names.len()).filter(|i| wanted.contains(&names[*i])).collect()
+    (0..names.len())
+        .filter(|i| wanted.contains(&names[*i]))
+        .collect()
 }
 
 /// The same field with strings and bytes read as views, which point into a page: a value that a dictionary has once and
@@ -296,15 +353,25 @@ fn view(data_type: &DataType) -> DataType {
 
 fn explain(cause: &ParquetError) -> Error {
     let text = cause.to_string();
-    if text.contains("ncrypt") { encrypted() } else { damaged(text) }
+    if text.contains("ncrypt") {
+        encrypted()
+    } else {
+        damaged(text)
+    }
 }
 
 fn encrypted() -> Error {
-    Error::new(Code::Format, "the Parquet file is encrypted, and sluice has no keys")
-        .help("decrypt it with the tool that wrote it")
+    Error::new(
+        Code::Format,
+        "the Parquet file is encrypted, and sluice has no keys",
+    )
+    .help("decrypt it with the tool that wrote it")
 }
 
 /// An error of a file that is not what Parquet asks for.
 fn damaged(cause: impl std::fmt::Display) -> Error {
-    Error::new(Code::Format, format!("not a readable Parquet file: {cause}"))
+    Error::new(
+        Code::Format,
+        format!("not a readable Parquet file: {cause}"),
+    )
 }

@@ -8,12 +8,15 @@ use super::cut_csv::CutCsv;
 use super::cut_json::CutJson;
 use super::cut_lines::CutLines;
 use super::peek::Peek;
-use super::{Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, Which, dialect, encoding, read_error};
-use crate::error::{Code, Error, Fault, Result};
+use super::{
+    Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start,
+    Which, dialect, encoding, read_error,
+};
 use crate::budget::{self, Held};
 use crate::buffer::Buffer;
-use crate::source::sniff::{Format, json_framing, text_format};
+use crate::error::{Code, Error, Fault, Result};
 use crate::source::Source;
+use crate::source::sniff::{Format, json_framing, text_format};
 
 /// Bytes of text that are looked at to tell what it is: enough for a wide header and some rows.
 pub const HEAD_BYTES: usize = 64 << 10;
@@ -36,10 +39,23 @@ struct Opened {
 
 impl Reader<'_> {
     /// Cuts a text source into chunks.
-    pub(super) fn text(&self, source: &Source, bytes: Peek, known: Option<Format>) -> Result<(), Halt> {
+    pub(super) fn text(
+        &self,
+        source: &Source,
+        bytes: Peek,
+        known: Option<Format>,
+    ) -> Result<(), Halt> {
         let bytes = encoding::decode(bytes, self.reading.encoding)?;
         let opened = self.open_text(source, bytes, known)?;
-        Cutter { reader: self, source, opened, buf: Buffer::default(), first: true, want: FIRST_CHUNK }.run()
+        Cutter {
+            reader: self,
+            source,
+            opened,
+            buf: Buffer::default(),
+            first: true,
+            want: FIRST_CHUNK,
+        }
+        .run()
     }
 
     /// Learns the shape of a text source from its head.
@@ -49,7 +65,11 @@ impl Reader<'_> {
         let format = known.unwrap_or_else(|| text_format(head, complete, &source.name));
         let nameless = known.is_none() && Format::of_name(&source.name).is_none();
         let format = match format {
-            Format::Txt if nameless && dialect::sniff(head, complete).is_some_and(|s| s.is_table()) => Format::Csv,
+            Format::Txt
+                if nameless && dialect::sniff(head, complete).is_some_and(|s| s.is_table()) =>
+            {
+                Format::Csv
+            }
             format => format,
         };
         let start = |bytes, shape, cut, skipped: &[u8]| Opened {
@@ -62,25 +82,42 @@ impl Reader<'_> {
         match format {
             Format::Csv | Format::Tsv => self.open_table(bytes, format),
             Format::Txt => Ok(start(bytes, Shape::Lines, Box::<CutLines>::default(), &[])),
-            Format::Rejects => Ok(start(bytes, Shape::Rejects, Box::<CutLines>::default(), &[])),
+            Format::Rejects => Ok(start(
+                bytes,
+                Shape::Rejects,
+                Box::<CutLines>::default(),
+                &[],
+            )),
             Format::Json | Format::Jsonl => {
                 let forced = self.reading.format == Some(Format::Jsonl);
-                let framing = if forced { Framing::Lines } else { json_framing(head, complete, format) };
+                let framing = if forced {
+                    Framing::Lines
+                } else {
+                    json_framing(head, complete, format)
+                };
                 let cut: Box<dyn Cut> = match framing {
                     Framing::Lines => Box::<CutLines>::default(),
                     Framing::Elements | Framing::Values => Box::new(CutJson::new(framing)),
                 };
                 if framing == Framing::Values && complete && head.trim_ascii().is_empty() {
-                    return Err(Error::new(Code::JsonSyntax, "there is no JSON value in the source"));
+                    return Err(Error::new(
+                        Code::JsonSyntax,
+                        "there is no JSON value in the source",
+                    ));
                 }
-                let bracket = head.iter().position(|b| *b == b'[').filter(|_| framing == Framing::Elements);
+                let bracket = head
+                    .iter()
+                    .position(|b| *b == b'[')
+                    .filter(|_| framing == Framing::Elements);
                 let skipped = head[..bracket.map_or(0, |at| at + 1)].to_vec();
                 bytes.skip(skipped.len());
                 Ok(start(bytes, Shape::Json(framing), cut, &skipped))
             }
-            Format::Parquet | Format::Arrow => {
-                Err(Error::new(Code::Format, format!("the source is text, not {format}")).help("drop `--format`"))
-            }
+            Format::Parquet | Format::Arrow => Err(Error::new(
+                Code::Format,
+                format!("the source is text, not {format}"),
+            )
+            .help("drop `--format`")),
         }
     }
 
@@ -92,7 +129,8 @@ impl Reader<'_> {
             let head = bytes.peek(head_bytes).map_err(|e| read_error(&e))?;
             let complete = head.len() < head_bytes;
             let fallback = if format == Format::Tsv { b'\t' } else { b',' };
-            let sniffed = || dialect::sniff(head, complete).map_or(fallback, |sniffed| sniffed.delimiter);
+            let sniffed =
+                || dialect::sniff(head, complete).map_or(fallback, |sniffed| sniffed.delimiter);
             let delimiter = reading.delimiter.unwrap_or_else(sniffed);
             if let Some(header) = dialect::header(head, complete, delimiter, reading.header)? {
                 (self.check_columns)(&header.names)?;
@@ -101,13 +139,21 @@ impl Reader<'_> {
                     byte: header.bytes as u64,
                     lines: header.lines,
                     bytes,
-                    shape: Arc::new(Shape::Table { columns: header.names, delimiter }),
+                    shape: Arc::new(Shape::Table {
+                        columns: header.names,
+                        delimiter,
+                    }),
                     cut: Box::new(CutCsv::new(delimiter)),
                 });
             }
             if head_bytes >= reading.record_bytes {
-                return Err(Error::new(Code::RecordTooLarge, format!("the header has more than {head_bytes} bytes"))
-                    .help("check `--delimiter` and the quotes of the first line, or raise `--memory`"));
+                return Err(Error::new(
+                    Code::RecordTooLarge,
+                    format!("the header has more than {head_bytes} bytes"),
+                )
+                .help(
+                    "check `--delimiter` and the quotes of the first line, or raise `--memory`",
+                ));
             }
             head_bytes *= 2;
         }
@@ -164,35 +210,60 @@ impl Cutter<'_> {
     /// The largest chunk of whole records, which is no larger than the largest record: so whether a record fits does not
     /// depend on what stands before it.
     fn chunk_bytes(&self) -> usize {
-        self.reader.reading.chunk_bytes.min(self.reader.reading.record_bytes)
+        self.reader
+            .reading
+            .chunk_bytes
+            .min(self.reader.reading.record_bytes)
     }
 
     fn acquire(&self, bytes: usize) -> Result<Held, Ended> {
-        self.reader.budget.acquire(budget::chunk_share(bytes), self.reader.stop).map_err(|_| Ended)
+        self.reader
+            .budget
+            .acquire(budget::chunk_share(bytes), self.reader.stop)
+            .map_err(|_| Ended)
     }
 
     fn fill(&mut self, len: usize) -> Result<bool> {
-        self.opened.bytes.fill(&mut self.buf, len).map_err(|e| read_error(&e))
+        self.opened
+            .bytes
+            .fill(&mut self.buf, len)
+            .map_err(|e| read_error(&e))
     }
 
     fn cut(&mut self, at_end: bool, which: Which) -> Result<Cutting> {
-        self.opened.cut.cut(&self.buf, at_end, which).map_err(|fault| self.error(fault))
+        self.opened
+            .cut
+            .cut(&self.buf, at_end, which)
+            .map_err(|fault| self.error(fault))
     }
 
     /// Hands on the bytes before the cut and keeps those after it.
     fn submit(&mut self, cutting: Cutting, held: Held) -> Result<(), Ended> {
-        let mut next = self.reader.buffers.take(self.reader.reading.chunk_bytes * 2);
+        let mut next = self
+            .reader
+            .buffers
+            .take(self.reader.reading.chunk_bytes * 2);
         next.extend_from_slice(&self.buf[cutting.end + cutting.skip..]);
         let mut text = std::mem::replace(&mut self.buf, next);
         text.truncate(cutting.end);
         let start = self.start((cutting.end + cutting.skip) as u64);
         let shape = Arc::clone(&self.opened.shape);
-        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body: Body::Text(text), held })
+        (self.reader.submit)(Chunk {
+            source: self.source.id,
+            start,
+            shape,
+            body: Body::Text(text),
+            held,
+        })
     }
 
     /// Where the next chunk starts; the one after it starts `bytes` later.
     fn start(&mut self, bytes: u64) -> Start {
-        let start = Start::Text { byte: self.opened.byte, lines_before: self.opened.lines, first: self.first };
+        let start = Start::Text {
+            byte: self.opened.byte,
+            lines_before: self.opened.lines,
+            first: self.first,
+        };
         self.opened.byte += bytes;
         self.opened.lines = 0;
         self.first = false;
@@ -206,7 +277,11 @@ impl Cutter<'_> {
             let cutting = self.cut(at_end, Which::First)?;
             let ended = cutting.end > 0 || cutting.done || at_end;
             // The last byte may only be understood with the next: half of a line end, or of an escape.
-            let passed = if ended { cutting.end } else { self.buf.len().saturating_sub(1) };
+            let passed = if ended {
+                cutting.end
+            } else {
+                self.buf.len().saturating_sub(1)
+            };
             bytes += passed as u64;
             lines += memchr_iter(b'\n', &self.buf[..passed]).count() as u64;
             if ended {
@@ -218,12 +293,27 @@ impl Cutter<'_> {
             at_end = !self.fill(self.chunk_bytes())?;
         };
         let limit = self.reader.reading.record_bytes;
-        let fault = Fault::new(Code::RecordTooLarge, format!("the record has {bytes} bytes, a run holds {limit} of one"))
-            .help(format!("raise `--memory`, of which a record may take one part in {RECORDS_IN_MEMORY}"));
+        let fault = Fault::new(
+            Code::RecordTooLarge,
+            format!("the record has {bytes} bytes, a run holds {limit} of one"),
+        )
+        .help(format!(
+            "raise `--memory`, of which a record may take one part in {RECORDS_IN_MEMORY}"
+        ));
         let start = self.start(bytes + cutting.skip as u64);
         let shape = Arc::clone(&self.opened.shape);
-        let body = Body::Oversize { bytes, lines, fault };
-        (self.reader.submit)(Chunk { source: self.source.id, start, shape, body, held })?;
+        let body = Body::Oversize {
+            bytes,
+            lines,
+            fault,
+        };
+        (self.reader.submit)(Chunk {
+            source: self.source.id,
+            start,
+            shape,
+            body,
+            held,
+        })?;
         Ok(cutting.done)
     }
 
@@ -231,9 +321,15 @@ impl Cutter<'_> {
     fn only_space_left(&mut self) -> Result<(), Halt> {
         loop {
             if let Some(at) = self.buf.iter().position(|b| !b.is_ascii_whitespace()) {
-                let fault = Fault::new(Code::JsonSyntax, "there is text after the end of the JSON array");
+                let fault = Fault::new(
+                    Code::JsonSyntax,
+                    "there is text after the end of the JSON array",
+                );
                 self.opened.byte += at as u64;
-                return Err(self.error(fault).help("one array is one source; JSON Lines have a value on each line").into());
+                return Err(self
+                    .error(fault)
+                    .help("one array is one source; JSON Lines have a value on each line")
+                    .into());
             }
             self.opened.byte += self.buf.len() as u64;
             self.buf.clear();

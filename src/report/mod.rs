@@ -49,6 +49,9 @@ pub struct Rejects {
     pub count: u64,
     /// The first few: place and reason.
     pub first: Vec<String>,
+    /// How to mend the first, if there is a way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 impl Counters {
@@ -62,17 +65,26 @@ impl Counters {
     pub fn rejected(&self, reject: &Reject, source: &str) -> u64 {
         let mut details = self.details();
         let rejects = details.codes.entry(reject.code().as_str()).or_default();
+        if rejects.count == 0 {
+            rejects.help.clone_from(&reject.fault.help);
+        }
         rejects.count += 1;
         if rejects.first.len() < FIRST_PLACES {
-            rejects.first.push(format!("{}: {}", reject.spot_in(source), reject.fault.reason));
+            rejects.first.push(format!(
+                "{}: {}",
+                reject.spot_in(source),
+                reject.fault.reason
+            ));
         }
         self.rejects.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Counts a delivery.
     pub fn delivered(&self, receipt: &Receipt) {
-        self.tasks.fetch_add(receipt.import.tasks as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(receipt.import.bytes as u64, Ordering::Relaxed);
+        self.tasks
+            .fetch_add(receipt.import.tasks as u64, Ordering::Relaxed);
+        self.bytes
+            .fetch_add(receipt.import.bytes as u64, Ordering::Relaxed);
         self.imports.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -102,7 +114,11 @@ impl Counters {
             imports: self.imports.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             changes: details.changes,
-            rejects_by_code: details.codes.iter().map(|(code, rejects)| ((*code).to_owned(), rejects.clone())).collect(),
+            rejects_by_code: details
+                .codes
+                .iter()
+                .map(|(code, rejects)| ((*code).to_owned(), rejects.clone()))
+                .collect(),
         }
     }
 }

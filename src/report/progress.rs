@@ -1,9 +1,9 @@
 //! Progress on standard error: a bar on a terminal, a line every 30 s elsewhere.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,10 +32,20 @@ impl Shown {
         let (end, ended) = mpsc::channel();
         let watch = Arc::clone(watch);
         let terminal = std::io::stderr().is_terminal();
-        let work = move || if terminal { bar(&watch, bytes, &ended) } else { lines(&watch, &ended) };
+        let work = move || {
+            if terminal {
+                bar(&watch, bytes, &ended)
+            } else {
+                lines(&watch, &ended)
+            }
+        };
         // Without progress the run is as good: a thread that cannot be started is no error.
-        let thread = thread::Builder::new().name("sluice-progress".to_owned()).spawn(work);
-        Shown { end: thread.ok().map(|thread| (end, thread)) }
+        let thread = thread::Builder::new()
+            .name("sluice-progress".to_owned())
+            .spawn(work);
+        Shown {
+            end: thread.ok().map(|thread| (end, thread)),
+        }
     }
 }
 
@@ -53,8 +63,11 @@ fn bar(watch: &Watch, bytes: Option<u64>, ended: &mpsc::Receiver<()>) {
         Some(_) => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}  {msg}",
         None => "{spinner} {bytes} {bytes_per_sec}  {msg}",
     };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style);
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = bytes
+        .map_or_else(ProgressBar::new_spinner, ProgressBar::new)
+        .with_style(style);
     while ended.recv_timeout(DRAWN_EVERY) == Err(RecvTimeoutError::Timeout) {
         bar.set_position(watch.progress.bytes.load(Ordering::Relaxed));
         bar.set_message(message(watch));
@@ -67,7 +80,11 @@ fn lines(watch: &Watch, ended: &mpsc::Receiver<()>) {
     let started = Instant::now();
     while ended.recv_timeout(TOLD_EVERY) == Err(RecvTimeoutError::Timeout) {
         let read = HumanBytes(watch.progress.bytes.load(Ordering::Relaxed));
-        eprintln!("{:>5} s  {read} read  {}", started.elapsed().as_secs(), message(watch));
+        eprintln!(
+            "{:>5} s  {read} read  {}",
+            started.elapsed().as_secs(),
+            message(watch)
+        );
     }
 }
 
@@ -76,6 +93,9 @@ fn message(watch: &Watch) -> String {
     let (records, imports) = (HumanCount(so_far.records), HumanCount(so_far.imports));
     match so_far.rejects {
         0 => format!("{records} records, {imports} imports"),
-        rejects => format!("{records} records, {imports} imports, {} rejected", HumanCount(rejects)),
+        rejects => format!(
+            "{records} records, {imports} imports, {} rejected",
+            HumanCount(rejects)
+        ),
     }
 }

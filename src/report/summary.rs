@@ -30,12 +30,23 @@ pub fn summary(report: &Report, target: &str) -> String {
         if rejects.count > rejects.first.len() as u64 {
             let _ = writeln!(text, "    ...");
         }
+        if let Some(help) = &rejects.help {
+            let _ = writeln!(text, "    help: {help}");
+        }
     }
     if totals.changes.nulled > 0 {
-        let _ = writeln!(text, "  {} NaN or infinite values are `null` now", HumanCount(totals.changes.nulled));
+        let _ = writeln!(
+            text,
+            "  {} NaN or infinite values are `null` now",
+            HumanCount(totals.changes.nulled)
+        );
     }
     if totals.changes.nul_replaced > 0 {
-        let _ = writeln!(text, "  {} NUL characters are U+FFFD now", HumanCount(totals.changes.nul_replaced));
+        let _ = writeln!(
+            text,
+            "  {} NUL characters are U+FFFD now",
+            HumanCount(totals.changes.nul_replaced)
+        );
     }
     let _ = write!(
         text,

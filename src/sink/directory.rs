@@ -37,7 +37,10 @@ impl Directory {
     /// A folder, which need not be there yet. `overwrite`: what an earlier run left there is removed first.
     #[must_use]
     pub fn new(path: &Path, overwrite: bool) -> Self {
-        Directory { path: Arc::from(path), overwrite }
+        Directory {
+            path: Arc::from(path),
+            overwrite,
+        }
     }
 
     /// Where the rejects go.
@@ -52,11 +55,19 @@ impl Directory {
         let entries = fs::read_dir(path).map_err(|e| unwritable("list the folder", path, &e))?;
         let mut found = Vec::new();
         for entry in entries {
-            found.push(entry.map_err(|e| unwritable("list the folder", path, &e))?.path());
+            found.push(
+                entry
+                    .map_err(|e| unwritable("list the folder", path, &e))?
+                    .path(),
+            );
         }
         found.sort();
         if let (Some(first), false) = (found.first(), self.overwrite) {
-            let first = first.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let first = first
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let reason = format!("the target `{}` already holds `{first}`", path.display());
             return Err(Error::new(Code::TargetNotEmpty, reason)
                 .help("name an empty folder with `--to`, or replace what an earlier run left there with `--overwrite`"));
@@ -66,7 +77,9 @@ impl Directory {
         }
         // A folder that cannot be written should be known before hours of reading.
         let probe = path.join(format!(".probe{PARTIAL}"));
-        File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|e| unwritable("write to the folder", path, &e))
+        File::create(&probe)
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(|e| unwritable("write to the folder", path, &e))
     }
 
     /// Writes the manifest, which ends the run in this folder.
@@ -89,7 +102,9 @@ impl Directory {
 /// Whether a file in a target folder is one that a run of sluice leaves there.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let import = name.strip_prefix("import-").and_then(|rest| rest.strip_suffix(".json"));
+    let import = name
+        .strip_prefix("import-")
+        .and_then(|rest| rest.strip_suffix(".json"));
     name == MANIFEST
         || name == REJECTS
         || name.ends_with(PARTIAL)
@@ -97,9 +112,14 @@ fn is_ours(path: &Path) -> bool {
 }
 
 fn unwritable(what: &str, path: &Path, cause: &io::Error) -> Error {
-    let error = Error::new(Code::TargetWrite, format!("cannot {what} `{}`: {cause}", path.display()));
+    let error = Error::new(
+        Code::TargetWrite,
+        format!("cannot {what} `{}`: {cause}", path.display()),
+    );
     match cause.kind() {
-        io::ErrorKind::StorageFull => error.help("make room, or name a folder on another disk with `--to`"),
+        io::ErrorKind::StorageFull => {
+            error.help("make room, or name a folder on another disk with `--to`")
+        }
         _ => error,
     }
 }
@@ -120,12 +140,22 @@ impl Sink for Directory {
     fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
         let finish = move || {
             let Body::File(file) = import.body else {
-                return Err(Error::new(Code::Internal, "a folder takes imports from files"));
+                return Err(Error::new(
+                    Code::Internal,
+                    "a folder takes imports from files",
+                ));
             };
             let path = file.path().to_owned();
             file.finish().map_err(|e| unwritable("write", &path, &e))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok(Receipt { name, import: import.about })
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            Ok(Receipt {
+                name,
+                import: import.about,
+            })
         };
         async { super::join(tokio::task::spawn_blocking(finish).await) }.boxed()
     }

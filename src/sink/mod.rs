@@ -10,5 +10,10 @@ use crate::error::{Code, Error, Result};
 
 /// The outcome of work on a blocking thread.
 fn join<T>(outcome: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    outcome.unwrap_or_else(|e| Err(Error::new(Code::Internal, format!("a writing thread ended: {e}"))))
+    outcome.unwrap_or_else(|e| {
+        Err(Error::new(
+            Code::Internal,
+            format!("a writing thread ended: {e}"),
+        ))
+    })
 }

@@ -30,12 +30,23 @@ impl Sink for Stdout {
     fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
         let write = move || {
             let Body::Memory(bytes) = import.body else {
-                return Err(Error::new(Code::Internal, "standard output takes imports from memory"));
+                return Err(Error::new(
+                    Code::Internal,
+                    "standard output takes imports from memory",
+                ));
             };
             let mut out = std::io::stdout().lock();
             let written = out.write_all(&bytes).and_then(|()| out.flush());
-            written.map_err(|e| Error::new(Code::TargetWrite, format!("cannot write to standard output: {e}")))?;
-            Ok(Receipt { name: "-".to_owned(), import: import.about })
+            written.map_err(|e| {
+                Error::new(
+                    Code::TargetWrite,
+                    format!("cannot write to standard output: {e}"),
+                )
+            })?;
+            Ok(Receipt {
+                name: "-".to_owned(),
+                import: import.about,
+            })
         };
         async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()
     }

@@ -41,8 +41,11 @@ pub fn list(words: &[String]) -> Result<Listing> {
             let before = listing.sources.len();
             listing.folder(path)?;
             if listing.sources.len() == before {
-                return Err(Error::new(Code::SourceMissing, format!("no data files in the folder `{word}`"))
-                    .help("name the files themselves, or a pattern such as `folder/*`"));
+                return Err(Error::new(
+                    Code::SourceMissing,
+                    format!("no data files in the folder `{word}`"),
+                )
+                .help("name the files themselves, or a pattern such as `folder/*`"));
             }
         } else if path.exists() || !word.contains(['*', '?', '[', '{']) {
             listing.file(path)?;
@@ -57,20 +60,34 @@ impl Listing {
     fn add(&mut self, name: &str, location: Location, bytes: Option<u64>) -> Result<()> {
         let id = u32::try_from(self.sources.len())
             .map_err(|_| Error::new(Code::Usage, "more than 4,294,967,295 sources"))?;
-        self.sources.push(Source { id: SourceId(id), name: Arc::from(name), location, bytes });
+        self.sources.push(Source {
+            id: SourceId(id),
+            name: Arc::from(name),
+            location,
+            bytes,
+        });
         Ok(())
     }
 
     fn file(&mut self, path: &Path) -> Result<()> {
         let about = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
         let bytes = about.is_file().then_some(about.len());
-        self.add(&path.display().to_string(), Location::File(path.to_owned()), bytes)
+        self.add(
+            &path.display().to_string(),
+            Location::File(path.to_owned()),
+            bytes,
+        )
     }
 
     fn folder(&mut self, folder: &Path) -> Result<()> {
         for path in files_below(folder)? {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if name.starts_with(['.', '_']) || matches!(name.as_str(), "manifest.json" | "rejects.jsonl") {
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            if name.starts_with(['.', '_'])
+                || matches!(name.as_str(), "manifest.json" | "rejects.jsonl")
+            {
                 continue;
             }
             if Format::of_name(&name).is_some() {
@@ -83,13 +100,31 @@ impl Listing {
     }
 
     fn pattern(&mut self, word: &str) -> Result<()> {
-        let bad = |e: globset::Error| Error::new(Code::Usage, format!("`{word}` is not a pattern: {}", e.kind()));
-        let glob = GlobBuilder::new(word).literal_separator(true).build().map_err(bad)?.compile_matcher();
+        let bad = |e: globset::Error| {
+            Error::new(
+                Code::Usage,
+                format!("`{word}` is not a pattern: {}", e.kind()),
+            )
+        };
+        let glob = GlobBuilder::new(word)
+            .literal_separator(true)
+            .build()
+            .map_err(bad)?
+            .compile_matcher();
         let base: PathBuf = Path::new(word)
             .components()
-            .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
+            .take_while(|part| {
+                !part
+                    .as_os_str()
+                    .to_string_lossy()
+                    .contains(['*', '?', '[', '{'])
+            })
             .collect();
-        let base = if base.as_os_str().is_empty() { Path::new(".") } else { &base };
+        let base = if base.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &base
+        };
         let before = self.sources.len();
         if base.is_dir() {
             for path in files_below(base)? {
@@ -100,8 +135,10 @@ impl Listing {
             }
         }
         if self.sources.len() == before {
-            return Err(Error::new(Code::SourceMissing, format!("no file matches `{word}`"))
-                .help("`*` stays within a folder, `**` crosses folders"));
+            return Err(
+                Error::new(Code::SourceMissing, format!("no file matches `{word}`"))
+                    .help("`*` stays within a folder, `**` crosses folders"),
+            );
         }
         Ok(())
     }
@@ -109,10 +146,16 @@ impl Listing {
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for entry in WalkDir::new(folder).follow_links(true).sort_by(|a, b| a.file_name().cmp(b.file_name())) {
+    for entry in WalkDir::new(folder)
+        .follow_links(true)
+        .sort_by(|a, b| a.file_name().cmp(b.file_name()))
+    {
         let entry = entry.map_err(|e| {
             let path = e.path().unwrap_or(folder).to_owned();
-            Error::new(Code::SourceRead, format!("cannot list `{}`: {e}", path.display()))
+            Error::new(
+                Code::SourceRead,
+                format!("cannot list `{}`: {e}", path.display()),
+            )
         })?;
         if entry.file_type().is_file() {
             paths.push(entry.into_path());
@@ -138,9 +181,12 @@ pub fn open(source: &Source) -> Result<Box<dyn Read + Send>> {
 /// As [`open`]; also when it is no file.
 pub fn open_file(source: &Source) -> Result<File> {
     let Location::File(path) = &source.location else {
-        return Err(Error::new(Code::Format, "this format is read from its end, so it must be a file")
-            .at(|| Spot::source(&source.name))
-            .help("write standard input to a file first"));
+        return Err(Error::new(
+            Code::Format,
+            "this format is read from its end, so it must be a file",
+        )
+        .at(|| Spot::source(&source.name))
+        .help("write standard input to a file first"));
     };
     File::open(path).map_err(|e| unreadable(path, &e))
 }
@@ -148,7 +194,9 @@ pub fn open_file(source: &Source) -> Result<File> {
 fn unreadable(path: &Path, cause: &io::Error) -> Error {
     let shown = path.display();
     match cause.kind() {
-        io::ErrorKind::NotFound => Error::new(Code::SourceMissing, format!("no such file: `{shown}`")),
+        io::ErrorKind::NotFound => {
+            Error::new(Code::SourceMissing, format!("no such file: `{shown}`"))
+        }
         _ => Error::new(Code::SourceRead, format!("cannot read `{shown}`: {cause}")),
     }
 }

@@ -84,11 +84,16 @@ impl Format {
     pub fn of_name(name: &str) -> Option<Format> {
         let lower = name.to_ascii_lowercase();
         let mut stem = lower.as_str();
-        if let Some((inner, suffix)) = stem.rsplit_once('.') && COMPRESSED.contains(&suffix) {
+        if let Some((inner, suffix)) = stem.rsplit_once('.')
+            && COMPRESSED.contains(&suffix)
+        {
             stem = inner;
         }
         let (_, suffix) = stem.rsplit_once('.')?;
-        SUFFIXES.iter().find(|(known, _)| *known == suffix).map(|(_, format)| *format)
+        SUFFIXES
+            .iter()
+            .find(|(known, _)| *known == suffix)
+            .map(|(_, format)| *format)
     }
 
     /// What the first bytes say beyond doubt: the formats that start with a mark of their own.
@@ -129,7 +134,9 @@ impl Compression {
         match head {
             [0x1F, 0x8B, 8, ..] => Some(Compression::Gzip),
             // A frame, or a skippable frame before it.
-            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Compression::Zstd),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => {
+                Some(Compression::Zstd)
+            }
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Compression::Bzip2),
             [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Some(Compression::Xz),
             [0x04, 0x22, 0x4D, 0x18, ..] => Some(Compression::Lz4),
@@ -149,10 +156,13 @@ pub fn text_format(head: &[u8], complete: bool, name: &str) -> Format {
     if head.starts_with(REJECTS_MARK) {
         return Format::Rejects;
     }
-    Format::of_name(name).filter(|format| !matches!(format, Format::Parquet | Format::Arrow)).unwrap_or_else(|| {
-        let json = opens_like_json(head) || first_value(head, complete) != FirstValue::Broken && has_bracket(head);
-        if json { Format::Json } else { Format::Txt }
-    })
+    Format::of_name(name)
+        .filter(|format| !matches!(format, Format::Parquet | Format::Arrow))
+        .unwrap_or_else(|| {
+            let json = opens_like_json(head)
+                || first_value(head, complete) != FirstValue::Broken && has_bracket(head);
+            if json { Format::Json } else { Format::Txt }
+        })
 }
 
 fn has_bracket(head: &[u8]) -> bool {
@@ -179,7 +189,9 @@ pub const REJECTS_MARK: &[u8] = br#"{"sluice_reject":"#;
 #[must_use]
 pub fn json_framing(head: &[u8], complete: bool, format: Format) -> Framing {
     let text = head.trim_ascii_start();
-    let mut lines = text.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let mut lines = text
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
     let first = lines.next().unwrap_or_default();
     let value = first_value(text, complete);
     match first.first() {
@@ -190,11 +202,19 @@ pub fn json_framing(head: &[u8], complete: bool, format: Format) -> Framing {
         Some(b'[') => Framing::Elements,
         Some(b'{') => {
             let whole = match value {
-                FirstValue::Whole { bytes } => first.get(bytes..).is_some_and(|rest| rest.trim_ascii().is_empty()),
+                FirstValue::Whole { bytes } => first
+                    .get(bytes..)
+                    .is_some_and(|rest| rest.trim_ascii().is_empty()),
                 FirstValue::CutOff | FirstValue::Broken => false,
             };
-            let another = lines.next().is_some_and(|line| line.trim_ascii_start().starts_with(b"{"));
-            if whole && another { Framing::Lines } else { Framing::Values }
+            let another = lines
+                .next()
+                .is_some_and(|line| line.trim_ascii_start().starts_with(b"{"));
+            if whole && another {
+                Framing::Lines
+            } else {
+                Framing::Values
+            }
         }
         _ => Framing::Values,
     }
@@ -211,7 +231,9 @@ enum FirstValue {
 fn first_value(text: &[u8], complete: bool) -> FirstValue {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
     match values.next() {
-        Some(Ok(_)) => FirstValue::Whole { bytes: values.byte_offset() },
+        Some(Ok(_)) => FirstValue::Whole {
+            bytes: values.byte_offset(),
+        },
         Some(Err(e)) if e.is_eof() && !complete => FirstValue::CutOff,
         _ => FirstValue::Broken,
     }

@@ -61,13 +61,21 @@ pub struct Ran {
 impl Ran {
     /// All tasks, in order.
     pub fn tasks(&self) -> Vec<Value> {
-        let parse = |body: &Vec<u8>| serde_json::from_slice::<Vec<Value>>(body).expect("an import is a JSON array");
-        self.imports.iter().flat_map(|(_, body)| parse(body)).collect()
+        let parse = |body: &Vec<u8>| {
+            serde_json::from_slice::<Vec<Value>>(body).expect("an import is a JSON array")
+        };
+        self.imports
+            .iter()
+            .flat_map(|(_, body)| parse(body))
+            .collect()
     }
 
     /// The data of all tasks, in order.
     pub fn data(&self) -> Vec<Value> {
-        self.tasks().into_iter().map(|mut task| task["data"].take()).collect()
+        self.tasks()
+            .into_iter()
+            .map(|mut task| task["data"].take())
+            .collect()
     }
 }
 
@@ -89,18 +97,32 @@ impl Sink for Collector {
     }
 
     fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
-        let Body::Memory(body) = import.body else { unreachable!("the store is memory") };
-        let receipt = Receipt { name: import.about.number.to_string(), import: import.about.clone() };
-        self.0.lock().expect("no one panicked").push((import.about, body));
+        let Body::Memory(body) = import.body else {
+            unreachable!("the store is memory")
+        };
+        let receipt = Receipt {
+            name: import.about.number.to_string(),
+            import: import.about.clone(),
+        };
+        self.0
+            .lock()
+            .expect("no one panicked")
+            .push((import.about, body));
         futures::future::ok(receipt).boxed()
     }
 }
 
 /// Runs over files of a folder, in the order of their names.
 pub fn run(folder: &Path, options: &Options) -> Ran {
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
     files.sort();
-    let words: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    let words: Vec<String> = files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
     let plan = Plan {
         run: "test".to_owned(),
@@ -116,7 +138,8 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             pick: None,
         },
         normalizer: Arc::new(Normalizer {
-            mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned()).expect("no mapping"),
+            mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
+                .expect("no mapping"),
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',
@@ -135,7 +158,10 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
     Ran {
         imports: sink.0.into_inner().expect("no one panicked"),
         totals: watch.counters.totals(),
-        rejects: lines.lines().map(|line| serde_json::from_str(line).expect("a reject is JSON")).collect(),
+        rejects: lines
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a reject is JSON"))
+            .collect(),
         error: outcome.error,
     }
 }
@@ -160,7 +186,10 @@ pub struct Sample {
 
 /// Text with everything in it that formats quote or escape.
 fn text() -> impl Strategy<Value = String> {
-    proptest::string::string_regex("([a-z0-9 ]{0,12}|[\"\\\\,;\t'|{}\\[\\]:]|é|日本|😀|\\n|\\r\\n){0,6}").expect("a pattern")
+    proptest::string::string_regex(
+        "([a-z0-9 ]{0,12}|[\"\\\\,;\t'|{}\\[\\]:]|é|日本|😀|\\n|\\r\\n){0,6}",
+    )
+    .expect("a pattern")
 }
 
 /// Text without line ends.
@@ -179,7 +208,8 @@ fn value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((text(), inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::vec((text(), inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
@@ -201,8 +231,19 @@ fn json_record() -> impl Strategy<Value = (Value, Value)> {
 /// Lines of JSON Lines that are refused.
 fn bad_line() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "{\"a\":", "{\"a\":1}}", "nope", "{\"a\":NaN}", "{\"a\":1e400}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\u0000\"}",
-        "[1,]", "{\"a\" 1}", "\"open", "{'a':1}", "{\"a\":1} {\"b\":2}", "\u{1}",
+        "{\"a\":",
+        "{\"a\":1}}",
+        "nope",
+        "{\"a\":NaN}",
+        "{\"a\":1e400}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"a\":\"\\u0000\"}",
+        "[1,]",
+        "{\"a\" 1}",
+        "\"open",
+        "{'a':1}",
+        "{\"a\":1} {\"b\":2}",
+        "\u{1}",
     ])
 }
 
@@ -210,7 +251,12 @@ fn json_lines() -> impl Strategy<Value = Sample> {
     let record = prop_oneof![6 => json_record().prop_map(Ok), 1 => bad_line().prop_map(Err), 1 => Just(Err(""))];
     let end = prop::sample::select(vec!["\n", "\r\n"]);
     (prop::collection::vec((record, end), 0..60), any::<bool>()).prop_map(|(records, closed)| {
-        let mut sample = Sample { name: "s.jsonl", bytes: Vec::new(), tasks: Vec::new(), rejected: Vec::new() };
+        let mut sample = Sample {
+            name: "s.jsonl",
+            bytes: Vec::new(),
+            tasks: Vec::new(),
+            rejected: Vec::new(),
+        };
         let mut number = 0;
         let count = records.len();
         for (i, (record, end)) in records.into_iter().enumerate() {
@@ -237,46 +283,91 @@ fn json_lines() -> impl Strategy<Value = Sample> {
 
 fn json_array() -> impl Strategy<Value = Sample> {
     let space = prop::sample::select(vec!["", " ", "\n", "\r\n\t", "  \n "]);
-    (prop::collection::vec((json_record(), space.clone(), space, any::<bool>()), 0..40)).prop_map(|elements| {
-        let mut text = "[".to_owned();
-        for (i, ((record, _), before, after, pretty)) in elements.iter().enumerate() {
-            text.push_str(if i > 0 { "," } else { "" });
-            text.push_str(before);
-            let record = if *pretty { serde_json::to_string_pretty(record) } else { serde_json::to_string(record) };
-            text.push_str(&record.expect("a value is JSON"));
-            text.push_str(after);
-        }
-        text.push_str("]\n");
-        let tasks = elements.into_iter().map(|((_, data), ..)| data).collect();
-        Sample { name: "s.json", bytes: text.into_bytes(), tasks, rejected: Vec::new() }
-    })
+    (prop::collection::vec((json_record(), space.clone(), space, any::<bool>()), 0..40)).prop_map(
+        |elements| {
+            let mut text = "[".to_owned();
+            for (i, ((record, _), before, after, pretty)) in elements.iter().enumerate() {
+                text.push_str(if i > 0 { "," } else { "" });
+                text.push_str(before);
+                let record = if *pretty {
+                    serde_json::to_string_pretty(record)
+                } else {
+                    serde_json::to_string(record)
+                };
+                text.push_str(&record.expect("a value is JSON"));
+                text.push_str(after);
+            }
+            text.push_str("]\n");
+            let tasks = elements.into_iter().map(|((_, data), ..)| data).collect();
+            Sample {
+                name: "s.json",
+                bytes: text.into_bytes(),
+                tasks,
+                rejected: Vec::new(),
+            }
+        },
+    )
 }
 
 fn json_values() -> impl Strategy<Value = Sample> {
     prop::collection::vec(json_record(), 1..30).prop_map(|records| {
-        let object = |value: &Value| serde_json::to_string_pretty(&json!({"v": value})).expect("a value is JSON");
+        let object = |value: &Value| {
+            serde_json::to_string_pretty(&json!({"v": value})).expect("a value is JSON")
+        };
         let text: Vec<String> = records.iter().map(|(record, _)| object(record)).collect();
-        let tasks = records.iter().map(|(record, _)| json!({"v": record})).collect();
-        Sample { name: "s.json", bytes: text.join("\n").into_bytes(), tasks, rejected: Vec::new() }
+        let tasks = records
+            .iter()
+            .map(|(record, _)| json!({"v": record}))
+            .collect();
+        Sample {
+            name: "s.json",
+            bytes: text.join("\n").into_bytes(),
+            tasks,
+            rejected: Vec::new(),
+        }
     })
 }
 
 fn lines() -> impl Strategy<Value = Sample> {
-    prop::collection::vec((line(), prop::sample::select(vec!["\n", "\r\n"])), 0..60).prop_map(|lines| {
-        let bytes = lines.iter().flat_map(|(line, end)| [line.as_bytes(), end.as_bytes()].concat()).collect();
-        let tasks = lines.into_iter().map(|(line, _)| json!({"text": line})).collect();
-        Sample { name: "s.txt", bytes, tasks, rejected: Vec::new() }
-    })
+    prop::collection::vec((line(), prop::sample::select(vec!["\n", "\r\n"])), 0..60).prop_map(
+        |lines| {
+            let bytes = lines
+                .iter()
+                .flat_map(|(line, end)| [line.as_bytes(), end.as_bytes()].concat())
+                .collect();
+            let tasks = lines
+                .into_iter()
+                .map(|(line, _)| json!({"text": line}))
+                .collect();
+            Sample {
+                name: "s.txt",
+                bytes,
+                tasks,
+                rejected: Vec::new(),
+            }
+        },
+    )
 }
 
 fn table() -> impl Strategy<Value = Sample> {
     let cell = || (text(), any::<bool>());
-    let row = (prop::collection::vec(cell(), 3), 0..20u8, prop::sample::select(vec!["\n", "\r\n"]));
+    let row = (
+        prop::collection::vec(cell(), 3),
+        0..20u8,
+        prop::sample::select(vec!["\n", "\r\n"]),
+    );
     prop::collection::vec(row, 0..50).prop_map(|rows| {
-        let mut sample =
-            Sample { name: "s.csv", bytes: b"a,\"b\"\"q\",c\n".to_vec(), tasks: Vec::new(), rejected: Vec::new() };
+        let mut sample = Sample {
+            name: "s.csv",
+            bytes: b"a,\"b\"\"q\",c\n".to_vec(),
+            tasks: Vec::new(),
+            rejected: Vec::new(),
+        };
         for (i, (cells, odd, end)) in rows.into_iter().enumerate() {
-            let written: Vec<String> = cells.iter().map(|(text, quoted)| quote(text, *quoted)).collect();
+            let written: Vec<String> = cells
+                .iter()
+                .map(|(text, quoted)| quote(text, *quoted))
+                .collect();
             let mut line = written.join(",");
             match odd {
                 0 => line.push_str(",one more"),
@@ -284,7 +375,9 @@ fn table() -> impl Strategy<Value = Sample> {
                 _ => {}
             }
             if odd > 1 {
-                sample.tasks.push(json!({"a": cells[0].0, "b\"q": cells[1].0, "c": cells[2].0}));
+                sample
+                    .tasks
+                    .push(json!({"a": cells[0].0, "b\"q": cells[1].0, "c": cells[2].0}));
             } else {
                 sample.rejected.push(i as u64 + 1);
             }
@@ -305,12 +398,28 @@ fn quote(cell: &str, always: bool) -> String {
 
 /// A Parquet or an Arrow file of a few columns and row groups.
 fn columns(parquet: bool) -> impl Strategy<Value = Sample> {
-    let row = (any::<Option<i64>>(), proptest::option::of(text()), prop::collection::vec(any::<i32>(), 0..4));
+    let row = (
+        any::<Option<i64>>(),
+        proptest::option::of(text()),
+        prop::collection::vec(any::<i32>(), 0..4),
+    );
     (prop::collection::vec(row, 0..60), 1..20usize).prop_map(move |(rows, group)| {
-        let tasks = rows.iter().map(|(a, b, c)| json!({"a": a, "b": b, "c": c})).collect();
-        let bytes = if parquet { columnar::parquet(&rows, group) } else { columnar::arrow(&rows, group) };
+        let tasks = rows
+            .iter()
+            .map(|(a, b, c)| json!({"a": a, "b": b, "c": c}))
+            .collect();
+        let bytes = if parquet {
+            columnar::parquet(&rows, group)
+        } else {
+            columnar::arrow(&rows, group)
+        };
         let name = if parquet { "s.parquet" } else { "s.arrow" };
-        Sample { name, bytes, tasks, rejected: Vec::new() }
+        Sample {
+            name,
+            bytes,
+            tasks,
+            rejected: Vec::new(),
+        }
     })
 }
 
@@ -337,19 +446,32 @@ mod columnar {
 
     fn batch(rows: &[Row]) -> RecordBatch {
         let mut lists = ListBuilder::new(Int32Builder::new());
-        rows.iter().for_each(|(_, _, c)| lists.append_value(c.iter().copied().map(Some)));
+        rows.iter()
+            .for_each(|(_, _, c)| lists.append_value(c.iter().copied().map(Some)));
         let columns: [(&str, ArrayRef); 3] = [
-            ("a", Arc::new(rows.iter().map(|(a, ..)| *a).collect::<Int64Array>())),
-            ("b", Arc::new(rows.iter().map(|(_, b, _)| b.as_deref()).collect::<StringArray>())),
+            (
+                "a",
+                Arc::new(rows.iter().map(|(a, ..)| *a).collect::<Int64Array>()),
+            ),
+            (
+                "b",
+                Arc::new(
+                    rows.iter()
+                        .map(|(_, b, _)| b.as_deref())
+                        .collect::<StringArray>(),
+                ),
+            ),
             ("c", Arc::new(lists.finish())),
         ];
-        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).expect("a batch")
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
+            .expect("a batch")
     }
 
     pub fn parquet(rows: &[Row], group: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer =
-            parquet::arrow::ArrowWriter::try_new(&mut bytes, batch(&[]).schema(), None).expect("a writer");
+            parquet::arrow::ArrowWriter::try_new(&mut bytes, batch(&[]).schema(), None)
+                .expect("a writer");
         for rows in rows.chunks(group) {
             writer.write(&batch(rows)).expect("rows are written");
             writer.flush().expect("a row group ends");
@@ -360,8 +482,8 @@ mod columnar {
 
     pub fn arrow(rows: &[Row], group: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut writer =
-            arrow_ipc::writer::FileWriter::try_new(&mut bytes, &batch(&[]).schema()).expect("a writer");
+        let mut writer = arrow_ipc::writer::FileWriter::try_new(&mut bytes, &batch(&[]).schema())
+            .expect("a writer");
         for rows in rows.chunks(group) {
             writer.write(&batch(rows)).expect("rows are written");
         }

@@ -2,8 +2,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, OffsetSizeTrait, PrimitiveArray, UnionArray};
 use arrow_buffer::{ArrowNativeType, OffsetBuffer, RunEndBuffer, ScalarBuffer};
@@ -20,35 +20,64 @@ pub(super) fn nested(array: &ArrayRef, utf8: Utf8, nul: Nul) -> Box<dyn Cells> {
     match array.data_type() {
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            Box::new(Lists { spans: list.offsets().clone(), items: of(list.values()) })
+            Box::new(Lists {
+                spans: list.offsets().clone(),
+                items: of(list.values()),
+            })
         }
         DataType::LargeList(_) => {
             let list = array.as_list::<i64>();
-            Box::new(Lists { spans: list.offsets().clone(), items: of(list.values()) })
+            Box::new(Lists {
+                spans: list.offsets().clone(),
+                items: of(list.values()),
+            })
         }
         DataType::FixedSizeList(..) => {
             let list = array.as_fixed_size_list();
-            Box::new(Lists { spans: Fixed(list.value_length().as_usize()), items: of(list.values()) })
+            Box::new(Lists {
+                spans: Fixed(list.value_length().as_usize()),
+                items: of(list.values()),
+            })
         }
         DataType::ListView(_) => {
             let list = array.as_list_view::<i32>();
-            let spans = Views { offsets: list.offsets().clone(), sizes: list.sizes().clone() };
-            Box::new(Lists { spans, items: of(list.values()) })
+            let spans = Views {
+                offsets: list.offsets().clone(),
+                sizes: list.sizes().clone(),
+            };
+            Box::new(Lists {
+                spans,
+                items: of(list.values()),
+            })
         }
         DataType::LargeListView(_) => {
             let list = array.as_list_view::<i64>();
-            let spans = Views { offsets: list.offsets().clone(), sizes: list.sizes().clone() };
-            Box::new(Lists { spans, items: of(list.values()) })
+            let spans = Views {
+                offsets: list.offsets().clone(),
+                sizes: list.sizes().clone(),
+            };
+            Box::new(Lists {
+                spans,
+                items: of(list.values()),
+            })
         }
         DataType::Struct(_) => {
             let fields = array.as_struct();
-            let names = fields.fields().iter().map(|field| field.name().clone()).collect();
+            let names = fields
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect();
             let columns = fields.columns().iter().map(of).collect();
             Structs::boxed(names, columns, nul)
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            Box::new(Maps { spans: map.offsets().clone(), keys: of(map.keys()), values: of(map.values()) })
+            Box::new(Maps {
+                spans: map.offsets().clone(),
+                keys: of(map.keys()),
+                values: of(map.values()),
+            })
         }
         DataType::Dictionary(key, _) => {
             let values = of(array.as_any_dictionary().values());
@@ -222,7 +251,12 @@ impl Cells for Maps {
 
 impl Maps {
     /// The form that loses nothing where a key is there twice.
-    fn pairs(&self, span: std::ops::Range<usize>, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
+    fn pairs(
+        &self,
+        span: std::ops::Range<usize>,
+        out: &mut Vec<u8>,
+        pen: &mut Pen<'_>,
+    ) -> Result<(), Fault> {
         out.push(b'[');
         let first = span.start;
         for entry in span {
@@ -250,11 +284,18 @@ fn quote(out: &mut Vec<u8>, start: usize, pen: &mut Pen<'_>) -> Result<(), Fault
 /// Whether two of the keys are the same.
 fn repeats(keys: &mut [std::ops::Range<usize>], out: &[u8]) -> bool {
     keys.sort_unstable_by(|a, b| out[a.clone()].cmp(&out[b.clone()]));
-    keys.windows(2).any(|pair| out[pair[0].clone()] == out[pair[1].clone()])
+    keys.windows(2)
+        .any(|pair| out[pair[0].clone()] == out[pair[1].clone()])
 }
 
-fn dictionary<K: ArrowDictionaryKeyType>(array: &ArrayRef, values: Box<dyn Cells>) -> Box<dyn Cells> {
-    Box::new(Dictionaries { keys: array.as_dictionary::<K>().keys().clone(), values })
+fn dictionary<K: ArrowDictionaryKeyType>(
+    array: &ArrayRef,
+    values: Box<dyn Cells>,
+) -> Box<dyn Cells> {
+    Box::new(Dictionaries {
+        keys: array.as_dictionary::<K>().keys().clone(),
+        values,
+    })
 }
 
 struct Dictionaries<K: ArrowDictionaryKeyType> {
@@ -268,9 +309,15 @@ impl<K: ArrowDictionaryKeyType> Cells for Dictionaries<K> {
     }
 }
 
-fn runs<E: RunEndIndexType>(array: &ArrayRef, of: impl Fn(&ArrayRef) -> Box<dyn Cells>) -> Box<dyn Cells> {
+fn runs<E: RunEndIndexType>(
+    array: &ArrayRef,
+    of: impl Fn(&ArrayRef) -> Box<dyn Cells>,
+) -> Box<dyn Cells> {
     match array.as_run_opt::<E>() {
-        Some(runs) => Box::new(Runs { ends: runs.run_ends().clone(), values: of(runs.values()) }),
+        Some(runs) => Box::new(Runs {
+            ends: runs.run_ends().clone(),
+            values: of(runs.values()),
+        }),
         None => Box::new(Unknown(array.data_type().clone())),
     }
 }
@@ -282,7 +329,8 @@ struct Runs<E: ArrowNativeType> {
 
 impl<E: ArrowNativeType> Cells for Runs<E> {
     fn write(&self, row: usize, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
-        self.values.write(self.ends.get_physical_index(row), out, pen)
+        self.values
+            .write(self.ends.get_physical_index(row), out, pen)
     }
 }
 
@@ -295,10 +343,14 @@ struct Unions {
 impl Cells for Unions {
     fn write(&self, row: usize, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
         let id = self.union.type_id(row);
-        let child = usize::try_from(id).ok().and_then(|slot| self.children.get(slot)?.as_ref());
+        let child = usize::try_from(id)
+            .ok()
+            .and_then(|slot| self.children.get(slot)?.as_ref());
         match child {
             Some(child) => child.write(self.union.value_offset(row), out, pen),
-            None => Err(unsupported(format_args!("the union has no child for type id {id}"))),
+            None => Err(unsupported(format_args!(
+                "the union has no child for type id {id}"
+            ))),
         }
     }
 }

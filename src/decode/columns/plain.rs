@@ -2,12 +2,14 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, Decimal32Type, Decimal64Type,
-    Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    LargeBinaryType, LargeUtf8Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type, Utf8Type,
+    ArrowPrimitiveType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, Decimal32Type,
+    Decimal64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, LargeBinaryType, LargeUtf8Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type, Utf8Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray, PrimitiveArray,
+    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray,
+    PrimitiveArray,
 };
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
@@ -27,7 +29,11 @@ pub(super) struct Nullable {
 
 impl Cells for Nullable {
     fn write(&self, row: usize, out: &mut Vec<u8>, pen: &mut Pen<'_>) -> Result<(), Fault> {
-        if self.nulls.is_null(row) { Nulls.write(row, out, pen) } else { self.cells.write(row, out, pen) }
+        if self.nulls.is_null(row) {
+            Nulls.write(row, out, pen)
+        } else {
+            self.cells.write(row, out, pen)
+        }
     }
 }
 
@@ -63,7 +69,10 @@ pub(super) fn numbers(array: &ArrayRef) -> Box<dyn Cells> {
     where
         T::Native: std::fmt::Display,
     {
-        Box::new(Decimals { values: array.as_primitive::<T>().clone(), scale })
+        Box::new(Decimals {
+            values: array.as_primitive::<T>().clone(),
+            scale,
+        })
     }
     match array.data_type() {
         DataType::Int8 => of::<Int8Type>(array),
@@ -187,10 +196,19 @@ where
 /// Text of any kind.
 pub(super) fn strings(array: &ArrayRef, utf8: Utf8) -> Box<dyn Cells> {
     match array.data_type() {
-        DataType::Utf8 => Box::new(Texts { bytes: array.as_bytes::<Utf8Type>().clone(), utf8 }),
-        DataType::LargeUtf8 => Box::new(Texts { bytes: array.as_bytes::<LargeUtf8Type>().clone(), utf8 }),
+        DataType::Utf8 => Box::new(Texts {
+            bytes: array.as_bytes::<Utf8Type>().clone(),
+            utf8,
+        }),
+        DataType::LargeUtf8 => Box::new(Texts {
+            bytes: array.as_bytes::<LargeUtf8Type>().clone(),
+            utf8,
+        }),
         // As bytes, so that no `str` is made of what may not be UTF-8.
-        _ => Box::new(Texts { bytes: array.as_string_view().clone().to_binary_view(), utf8 }),
+        _ => Box::new(Texts {
+            bytes: array.as_string_view().clone().to_binary_view(),
+            utf8,
+        }),
     }
 }
 
@@ -262,7 +280,9 @@ impl<B: Bytes> Cells for Binaries<B> {
         let start = out.len();
         out.resize(start + encoded, 0);
         // Cannot fail: base64 with padding takes exactly that many bytes.
-        let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or(encoded);
+        let written = STANDARD
+            .encode_slice(bytes, &mut out[start..])
+            .unwrap_or(encoded);
         out.truncate(start + written);
         out.push(b'"');
         Ok(())

@@ -3,9 +3,10 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Date64Type, DurationMicrosecondType, DurationMillisecondType,
-    DurationNanosecondType, DurationSecondType, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalYearMonthType,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DurationNanosecondType, DurationSecondType, IntervalDayTimeType, IntervalMonthDayNanoType,
+    IntervalYearMonthType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
+    Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
@@ -24,7 +25,9 @@ pub(super) fn instants(array: &ArrayRef) -> Box<dyn Cells> {
         DataType::Date64 => primitive::<Date64Type>(array, Form::DateAndTime),
         DataType::Time32(Second) => primitive::<Time32SecondType>(array, Form::Time(Second)),
         DataType::Time32(_) => primitive::<Time32MillisecondType>(array, Form::Time(Millisecond)),
-        DataType::Time64(Nanosecond) => primitive::<Time64NanosecondType>(array, Form::Time(Nanosecond)),
+        DataType::Time64(Nanosecond) => {
+            primitive::<Time64NanosecondType>(array, Form::Time(Nanosecond))
+        }
         DataType::Time64(_) => primitive::<Time64MicrosecondType>(array, Form::Time(Microsecond)),
         DataType::Timestamp(unit, zone) => {
             let form = Form::Timestamp(*unit, Zone::of(zone.as_deref()));
@@ -43,7 +46,10 @@ fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, form: Form) -> Box<dyn Cel
 where
     T::Native: Into<i64>,
 {
-    Box::new(Instants { values: array.as_primitive::<T>().clone(), form })
+    Box::new(Instants {
+        values: array.as_primitive::<T>().clone(),
+        form,
+    })
 }
 
 struct Instants<T: ArrowPrimitiveType> {
@@ -86,7 +92,9 @@ fn offset(zone: &str) -> Option<i64> {
         _ => return None,
     };
     let two = |digits: &[u8]| match digits {
-        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some(i64::from((tens - b'0') * 10 + (ones - b'0'))),
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => {
+            Some(i64::from((tens - b'0') * 10 + (ones - b'0')))
+        }
         _ => None,
     };
     let (hours, minutes) = match digits {
@@ -111,20 +119,32 @@ where
                 date(out, seconds.div_euclid(DAY));
                 if seconds.rem_euclid(DAY) != 0 || fraction != 0 {
                     out.push(b'T');
-                    clock(out, seconds.rem_euclid(DAY), fraction, TimeUnit::Millisecond);
+                    clock(
+                        out,
+                        seconds.rem_euclid(DAY),
+                        fraction,
+                        TimeUnit::Millisecond,
+                    );
                 }
             }
             Form::Time(unit) => {
                 let (seconds, fraction) = split(value, unit);
                 // 24:00:00, the end of the day, is a time too (ISO 8601).
                 if !(0..=DAY).contains(&seconds) {
-                    return Err(unsupported(format_args!("the time {value} {} is not within a day", plural(unit))));
+                    return Err(unsupported(format_args!(
+                        "the time {value} {} is not within a day",
+                        plural(unit)
+                    )));
                 }
                 clock(out, seconds, fraction, unit);
             }
             Form::Timestamp(unit, zone) => {
                 let (seconds, fraction) = split(value, unit);
-                let east = if let Zone::Offset(east) = zone { east } else { 0 };
+                let east = if let Zone::Offset(east) = zone {
+                    east
+                } else {
+                    0
+                };
                 let seconds = seconds.saturating_add(east);
                 date(out, seconds.div_euclid(DAY));
                 out.push(b'T');
@@ -185,11 +205,16 @@ fn date(out: &mut Vec<u8>, days: i64) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     if !(0..=9_999).contains(&year) {
         out.push(if year < 0 { b'-' } else { b'+' });
@@ -225,7 +250,10 @@ fn two(out: &mut Vec<u8>, number: i64) {
 fn padded(out: &mut Vec<u8>, number: u64, digits: u32) {
     let mut buffer = itoa::Buffer::new();
     let text = buffer.format(number);
-    out.resize(out.len() + (digits as usize).saturating_sub(text.len()), b'0');
+    out.resize(
+        out.len() + (digits as usize).saturating_sub(text.len()),
+        b'0',
+    );
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -258,15 +286,15 @@ pub(super) fn spans(array: &ArrayRef) -> Box<dyn Cells> {
                 TimeUnit::Nanosecond => primitive::<DurationNanosecondType>(array, form),
             }
         }
-        DataType::Interval(IntervalUnit::YearMonth) => {
-            Box::new(Intervals(array.as_primitive::<IntervalYearMonthType>().clone()))
-        }
-        DataType::Interval(IntervalUnit::DayTime) => {
-            Box::new(Intervals(array.as_primitive::<IntervalDayTimeType>().clone()))
-        }
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            Box::new(Intervals(array.as_primitive::<IntervalMonthDayNanoType>().clone()))
-        }
+        DataType::Interval(IntervalUnit::YearMonth) => Box::new(Intervals(
+            array.as_primitive::<IntervalYearMonthType>().clone(),
+        )),
+        DataType::Interval(IntervalUnit::DayTime) => Box::new(Intervals(
+            array.as_primitive::<IntervalDayTimeType>().clone(),
+        )),
+        DataType::Interval(IntervalUnit::MonthDayNano) => Box::new(Intervals(
+            array.as_primitive::<IntervalMonthDayNanoType>().clone(),
+        )),
         other => Box::new(Unknown(other.clone())),
     }
 }

@@ -20,7 +20,10 @@ struct State {
 
 impl Meter {
     pub(super) fn new(limit: usize) -> Self {
-        Meter { limit, state: Mutex::default() }
+        Meter {
+            limit,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

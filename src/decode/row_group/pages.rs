@@ -35,7 +35,12 @@ impl RowGroups for Pages<'_> {
         let file = self.group.file.clone();
         let pages = match Unbounded::of(column.compression()) {
             Some(codec) => Inner::Unbounded(codec),
-            None => Inner::Theirs(SerializedPageReader::new(Arc::new(file.clone()), column, self.num_rows(), None)?),
+            None => Inner::Theirs(SerializedPageReader::new(
+                Arc::new(file.clone()),
+                column,
+                self.num_rows(),
+                None,
+            )?),
         };
         let (offset, length) = column.byte_range();
         let descriptor = column.column_descr();
@@ -100,7 +105,10 @@ impl Column {
     fn header(&mut self) -> Result<Option<PageHeader>> {
         while self.offset < self.end {
             let header = PageHeader::read(&self.file.0, self.offset, self.end)?;
-            let next = self.offset.saturating_add(header.length as u64).saturating_add(header.stored as u64);
+            let next = self
+                .offset
+                .saturating_add(header.length as u64)
+                .saturating_add(header.stored as u64);
             if next > self.end {
                 return Err(self.bad("a page reaches beyond the column's end"));
             }
@@ -117,7 +125,9 @@ impl Column {
     }
 
     fn meter(&self, bytes: usize) -> Result<()> {
-        self.meter.open(bytes, &self.name).map_err(|_| self.bad("a page is too large"))
+        self.meter
+            .open(bytes, &self.name)
+            .map_err(|_| self.bad("a page is too large"))
     }
 
     /// Makes sure that a dictionary of so many values can have so many bytes: memory is taken for their number.
@@ -128,11 +138,15 @@ impl Column {
             Type::BYTE_ARRAY | Type::INT32 | Type::FLOAT => 4,
             Type::INT64 | Type::DOUBLE => 8,
             Type::INT96 => 12,
-            Type::FIXED_LEN_BYTE_ARRAY => usize::try_from(self.about().column_descr().type_length()).unwrap_or(0),
+            Type::FIXED_LEN_BYTE_ARRAY => {
+                usize::try_from(self.about().column_descr().type_length()).unwrap_or(0)
+            }
         };
         let (values, plain) = (header.values, header.plain);
         if values.saturating_mul(least) > plain {
-            return Err(self.bad(format_args!("a dictionary of {values} values cannot have {plain} bytes")));
+            return Err(self.bad(format_args!(
+                "a dictionary of {values} values cannot have {plain} bytes"
+            )));
         }
         Ok(())
     }
@@ -172,20 +186,27 @@ impl Column {
     /// A page's encoding, and its bytes after the levels, where what they say is needed.
     fn values_of(&self, page: &Page) -> Option<(Encoding, Bytes)> {
         let encoding = page.encoding();
-        if !matches!(encoding, Encoding::DELTA_BYTE_ARRAY | Encoding::DELTA_LENGTH_BYTE_ARRAY) {
+        if !matches!(
+            encoding,
+            Encoding::DELTA_BYTE_ARRAY | Encoding::DELTA_LENGTH_BYTE_ARRAY
+        ) {
             return None;
         }
         let buffer = page.buffer();
         let levels = match page {
-            Page::DataPageV2 { def_levels_byte_len, rep_levels_byte_len, .. } => {
-                (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize)
-            }
+            Page::DataPageV2 {
+                def_levels_byte_len,
+                rep_levels_byte_len,
+                ..
+            } => (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize),
             _ => {
                 // Each kind of level that there is comes with its length before it.
                 let mut at = 0usize;
                 for _ in 0..usize::from(self.repeated) + usize::from(self.optional) {
                     let length = buffer.get(at..)?.first_chunk::<4>()?;
-                    at = at.saturating_add(4).saturating_add(u32::from_le_bytes(*length) as usize);
+                    at = at
+                        .saturating_add(4)
+                        .saturating_add(u32::from_le_bytes(*length) as usize);
                 }
                 at
             }
@@ -227,7 +248,10 @@ impl PageReader for Column {
         let page = match &mut self.pages {
             Inner::Theirs(pages) => pages.get_next_page()?,
             Inner::Unbounded(codec) => {
-                let stored = self.file.0.at(self.offset - header.stored as u64, header.stored)?;
+                let stored = self
+                    .file
+                    .0
+                    .at(self.offset - header.stored as u64, header.stored)?;
                 Some(codec.page(&header, stored)?)
             }
         };
@@ -250,7 +274,10 @@ impl PageReader for Column {
         let header = self.header()?;
         self.offset = here;
         Ok(header.map(|header| PageMetadata {
-            num_rows: header.about(3).filter(|_| header.is_v2()).and_then(|rows| usize::try_from(rows).ok()),
+            num_rows: header
+                .about(3)
+                .filter(|_| header.is_v2())
+                .and_then(|rows| usize::try_from(rows).ok()),
             num_levels: header.is_data().then_some(header.values),
             is_dict: header.is_dictionary(),
         }))
@@ -292,7 +319,10 @@ fn delta_header(bytes: &[u8], most: usize) -> Option<(usize, &[u8])> {
     let (_, rest) = varint(bytes)?;
     let (_, rest) = varint(rest)?;
     let (count, rest) = varint(rest)?;
-    Some((usize::try_from(count).ok().filter(|count| *count <= most)?, rest))
+    Some((
+        usize::try_from(count).ok().filter(|count| *count <= most)?,
+        rest,
+    ))
 }
 
 /// The numbers of `DELTA_BINARY_PACKED` bytes (parquet-format, `Encodings.md`), and what comes after them.
@@ -327,7 +357,8 @@ fn delta_lengths(bytes: &[u8], most: usize) -> Option<(Vec<i64>, &[u8])> {
             let stored = per_miniblock.checked_mul(width)? / 8;
             let packed = &rest[..stored.min(rest.len())];
             for i in 0..per_miniblock.min(count - numbers.len()) {
-                let delta = zigzag(least).wrapping_add(bits(packed, i.checked_mul(width)?, width)?.cast_signed());
+                let delta = zigzag(least)
+                    .wrapping_add(bits(packed, i.checked_mul(width)?, width)?.cast_signed());
                 last = last.wrapping_add(delta);
                 numbers.push(last);
             }
@@ -343,6 +374,9 @@ fn bits(bytes: &[u8], start: usize, width: usize) -> Option<u64> {
         return Some(0);
     }
     let covered = bytes.get(start / 8..(start + width).div_ceil(8))?;
-    let number = covered.iter().rev().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
+    let number = covered
+        .iter()
+        .rev()
+        .fold(0u128, |number, byte| number << 8 | u128::from(*byte));
     u64::try_from(number >> (start % 8) & ((1u128 << width) - 1)).ok()
 }

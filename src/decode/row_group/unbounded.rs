@@ -29,7 +29,12 @@ impl Unbounded {
 
     /// The page with this header, of its bytes as stored.
     pub(super) fn page(self, header: &PageHeader, stored: Vec<u8>) -> Result<Page> {
-        let number = |id| header.about(id).and_then(|n| u32::try_from(n).ok()).ok_or_else(malformed);
+        let number = |id| {
+            header
+                .about(id)
+                .and_then(|n| u32::try_from(n).ok())
+                .ok_or_else(malformed)
+        };
         let encoding = |id| header.about(id).and_then(encoding).ok_or_else(malformed);
         let num_values = number(1)?;
         if header.is_dictionary() {
@@ -57,7 +62,11 @@ impl Unbounded {
         if levels > stored.len() || levels > header.plain {
             return Err(malformed());
         }
-        let buf = if is_compressed { self.decompressed(header, &stored, levels)? } else { Bytes::from(stored) };
+        let buf = if is_compressed {
+            self.decompressed(header, &stored, levels)?
+        } else {
+            Bytes::from(stored)
+        };
         Ok(Page::DataPageV2 {
             buf,
             num_values,
@@ -82,14 +91,23 @@ impl Unbounded {
             // One byte more shows that there are more.
             let most = rest as u64 + 1;
             match self {
-                Unbounded::Gzip => flate2::read::MultiGzDecoder::new(stored).take(most).read_to_end(&mut plain)?,
-                Unbounded::Brotli => brotli::Decompressor::new(stored, 4_096).take(most).read_to_end(&mut plain)?,
+                Unbounded::Gzip => flate2::read::MultiGzDecoder::new(stored)
+                    .take(most)
+                    .read_to_end(&mut plain)?,
+                Unbounded::Brotli => brotli::Decompressor::new(stored, 4_096)
+                    .take(most)
+                    .read_to_end(&mut plain)?,
             };
         }
         if plain.len() != header.plain {
             let (found, told) = (plain.len(), header.plain);
-            let found = if found > told { "more".to_owned() } else { format!("only {found}") };
-            let reason = format!("a page has {found} bytes decompressed where its header says {told}");
+            let found = if found > told {
+                "more".to_owned()
+            } else {
+                format!("only {found}")
+            };
+            let reason =
+                format!("a page has {found} bytes decompressed where its header says {told}");
             return Err(ParquetError::General(reason));
         }
         Ok(Bytes::from(plain))
