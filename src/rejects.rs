@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::decode::Fatal;
 use crate::error::{Code, Error, Fault, Result};
 use crate::normalize::tasks::RAW_BYTES;
 use crate::place::{At, Place, Spot};
@@ -38,24 +39,28 @@ impl Reject {
     /// Works out the line and column of the trouble from the record's bytes.
     #[must_use]
     pub fn new(place: Place, fault: Fault, raw: Vec<u8>, shape: &Arc<Shape>) -> Self {
-        let spot = match place.at {
-            At::Text { line, .. } => {
-                let before = &raw[..fault.offset.min(raw.len())];
-                let lines = memchr::memchr_iter(b'\n', before).count() as u64;
-                let in_line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
-                Some((
-                    line + lines,
-                    String::from_utf8_lossy(in_line).chars().count() as u64 + 1,
-                ))
-            }
-            At::Row { .. } => None,
-        };
+        let spot = trouble(place, &raw[..fault.offset.min(raw.len())]);
+        let shape = Arc::clone(shape);
         Reject {
             place,
             fault,
             spot,
             raw,
-            shape: Arc::clone(shape),
+            shape,
+        }
+    }
+
+    /// The record at which a run ends; it is not kept.
+    #[must_use]
+    pub fn fatal(place: Place, fatal: Fatal, shape: &Arc<Shape>) -> Self {
+        let spot = fatal.read.as_ref().and_then(|read| trouble(place, read));
+        let (raw, shape) = (Vec::new(), Arc::clone(shape));
+        Reject {
+            place,
+            fault: fatal.fault,
+            spot,
+            raw,
+            shape,
         }
     }
 
@@ -172,6 +177,19 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
         Code::TargetWrite,
         format!("cannot write the rejects to `{}`: {cause}", path.display()),
     )
+}
+
+/// Line and column after the text `before`, which starts where the line of `place` does.
+fn trouble(place: Place, before: &[u8]) -> Option<(u64, u64)> {
+    let At::Text { line, .. } = place.at else {
+        return None;
+    };
+    let lines = memchr::memchr_iter(b'\n', before).count() as u64;
+    let in_line = &before[memchr::memrchr(b'\n', before).map_or(0, |n| n + 1)..];
+    Some((
+        line + lines,
+        String::from_utf8_lossy(in_line).chars().count() as u64 + 1,
+    ))
 }
 
 #[derive(Serialize)]

@@ -110,7 +110,7 @@ impl Batcher {
         }
         if let Some(fatal) = tasks.fatal.take() {
             let place = self.tracker.place(fatal.mark);
-            outlet.fatal(Reject::new(place, fatal.fault, fatal.raw, &tasks.shape))?;
+            outlet.fatal(Reject::fatal(place, fatal, &tasks.shape))?;
         }
         if let Some(extent) = tasks.extent {
             self.tracker.leave(extent);

@@ -113,14 +113,15 @@ impl Json {
                 from = skip_space(s, next + 1);
             }
             let mark = mark(from);
-            match scanner.value(text, from).and_then(|(to, kind)| {
-                let alone = elements || *first;
-                if alone {
-                    Ok((to, kind))
-                } else {
-                    may_follow(kind, from > *at - base, from).map(|()| (to, kind))
+            let checked = scanner.value(text, from).and_then(|(to, kind)| {
+                // A chunk starts after white space.
+                let spaced = *at == 0 || from > *at - base;
+                if !elements && !*first {
+                    may_follow(kind, spaced, from)?;
                 }
-            }) {
+                Ok((to, kind))
+            });
+            match checked {
                 Ok((to, kind)) => {
                     *first = false;
                     hand_on(
@@ -144,7 +145,11 @@ impl Json {
                         fault = not_utf8;
                     }
                     fault.offset = fault.offset.saturating_sub(from);
-                    let read = s[from..s.len().min(from + fault.offset)].to_vec();
+                    let line = memchr::memrchr(b'\n', &bytes[..base + from]).map(|end| end + 1);
+                    let line = line.or((records == &0 && *first).then_some(0));
+                    let read = line.map(|line| {
+                        bytes[line..bytes.len().min(base + from + fault.offset)].to_vec()
+                    });
                     return Err(Fatal { mark, fault, read });
                 }
             }

@@ -79,8 +79,9 @@ pub struct Fatal {
     pub mark: Mark,
     /// What is wrong with it.
     pub fault: Fault,
-    /// The record as far as it was read, by which the fault gets its line and column; empty where there is no text.
-    pub read: Vec<u8>,
+    /// The text from the start of the record's line to the trouble, by which it gets its line and column; none where that
+    /// start is not at hand, or there is no text.
+    pub read: Option<Vec<u8>>,
 }
 
 impl From<(Mark, Fault)> for Fatal {
@@ -88,7 +89,7 @@ impl From<(Mark, Fault)> for Fatal {
         Fatal {
             mark,
             fault,
-            read: Vec::new(),
+            read: None,
         }
     }
 }

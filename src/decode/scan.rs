@@ -198,7 +198,9 @@ impl Scanner {
                     return Err(Fault::new(Code::JsonSyntax, reason).at(i));
                 }
                 None => {
-                    return Err(Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i));
+                    return Err(
+                        Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i),
+                    );
                 }
             }
         }

@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use self::layout::Layout;
 use self::mapping::Mapping;
-use self::tasks::{Rejected, TaskMark, Tasks};
+use self::tasks::{TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{Kind, Value};
-use crate::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row, write};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
 use crate::error::{Code, Fault};
 use crate::place::SourceId;
 use crate::read::{Body, Chunk, Shape, Start};
@@ -95,13 +95,7 @@ impl Iterator for TaskStream {
         match outcome {
             Ok(true) => self.decoder = Some(decoder),
             Ok(false) => tasks.extent = Some(decoder.extent()),
-            Err(Fatal { mark, fault, read }) => {
-                tasks.fatal = Some(Rejected {
-                    mark,
-                    fault,
-                    raw: read,
-                })
-            }
+            Err(fatal) => tasks.fatal = Some(fatal),
         }
         Some(tasks)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::budget::Held;
 use crate::buffer::Buffer;
-use crate::decode::{Changes, Extent, Mark};
+use crate::decode::{Changes, Extent, Fatal, Mark};
 use crate::error::Fault;
 use crate::place::SourceId;
 use crate::read::{Shape, Start};
@@ -31,7 +31,7 @@ pub struct Tasks {
     /// What the chunk came to, with its last answer.
     pub extent: Option<Extent>,
     /// A fault after which nothing in the source can be trusted; the last answer of the source.
-    pub fatal: Option<Rejected>,
+    pub fatal: Option<Fatal>,
     /// The chunk's share of the budget, given back when its last answer is gone.
     _held: Arc<Held>,
 }
