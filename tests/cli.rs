@@ -167,7 +167,7 @@ fn too_many_rejects_is_exit_4_and_their_import_is_not_written() {
         ran.stderr
     );
     assert!(ran.stderr.contains("help: "), "{}", ran.stderr);
-    assert_eq!(place.target("sluice-out").tasks.len(), 0);
+    assert_eq!(common::names(&place.path("sluice-out")), ["rejects.jsonl"]);
 
     for (share, code) in [("50%", 3), ("30%", 4), ("1", 3), ("34%", 3)] {
         let ran = place.sluice(&["import", "bad.jsonl", "--overwrite", "--max-rejects", share]);
@@ -256,8 +256,18 @@ fn a_broken_array_ends_the_run_with_its_place() {
         "{}",
         ran.stderr
     );
-    // What stood before it is safe, and the manifest says that this is not all.
-    assert_eq!(place.target("sluice-out").manifest["complete"], false);
+    assert_eq!(common::names(place.dir.path()), ["broken.json"]);
+
+    // Imports that were whole before it are safe, and the manifest says that they are not all.
+    let elements = "{\"n\": 1}, ".repeat(25);
+    let place = Place::new().with("broken.json", format!("[{elements} nul]"));
+    let ran = place.sluice(&["import", "broken.json", "--max-tasks", "10"]);
+    assert_eq!(ran.code(), 1, "{}", ran.stderr);
+    let target = place.target("sluice-out");
+    assert_eq!(
+        (target.manifest["complete"].clone(), target.tasks.len()),
+        (json!(false), 20)
+    );
 }
 
 #[test]
@@ -488,7 +498,15 @@ fn a_source_that_vanishes_is_named() {
     let later = place.path("later.jsonl");
     let mut command = common::sluice();
     command
-        .args(["import", "-", "later.jsonl", "--format", "jsonl"])
+        .args([
+            "import",
+            "-",
+            "later.jsonl",
+            "--format",
+            "jsonl",
+            "--max-tasks",
+            "25000",
+        ])
         .current_dir(place.dir.path());
     let ran = checked(common::run_fed(&mut command, PATIENCE, move |mut stdin| {
         // Once it reads, it has listed its sources.
@@ -501,7 +519,9 @@ fn a_source_that_vanishes_is_named() {
         "{}",
         ran.stderr
     );
-    assert_eq!(place.target("sluice-out").manifest["complete"], false);
+    let target = place.target("sluice-out");
+    assert_eq!(target.manifest["complete"], false);
+    assert_eq!(target.tasks.len(), 50_000);
 }
 
 // Targets.
