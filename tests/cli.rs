@@ -167,7 +167,13 @@ fn too_many_rejects_is_exit_4_and_their_import_is_not_written() {
         ran.stderr
     );
     assert!(ran.stderr.contains("help: "), "{}", ran.stderr);
-    assert_eq!(common::names(&place.path("sluice-out")), ["rejects.jsonl"]);
+    let target = place.target("sluice-out");
+    assert_eq!(target.tasks.len(), 0);
+    assert_eq!(target.manifest["complete"], false);
+    assert_eq!(
+        common::names(&place.path("sluice-out")),
+        ["manifest.json", "rejects.jsonl"]
+    );
 
     for (share, code) in [("50%", 3), ("30%", 4), ("1", 3), ("34%", 3)] {
         let ran = place.sluice(&["import", "bad.jsonl", "--overwrite", "--max-rejects", share]);
@@ -256,7 +262,7 @@ fn a_broken_array_ends_the_run_with_its_place() {
         "{}",
         ran.stderr
     );
-    assert_eq!(common::names(place.dir.path()), ["broken.json"]);
+    assert_eq!(place.target("sluice-out").manifest["complete"], false);
 
     // Imports that were whole before it are safe, and the manifest says that they are not all.
     let elements = "{\"n\": 1}, ".repeat(25);

@@ -170,7 +170,7 @@ impl Thrift<'_> {
     )]
     fn field(&mut self, last: i64) -> Option<Option<(i64, u8)>> {
         let byte = self.byte()?;
-        if byte & 0x0F == 0 {
+        if byte.trailing_zeros() >= 4 {
             return Some(None);
         }
         let id = if byte >> 4 == 0 {

@@ -34,9 +34,9 @@ impl Shown {
         let terminal = std::io::stderr().is_terminal();
         let work = move || {
             if terminal {
-                bar(&watch, bytes, &ended)
+                bar(&watch, bytes, &ended);
             } else {
-                lines(&watch, &ended)
+                lines(&watch, &ended);
             }
         };
         // Without progress the run is as good: a thread that cannot be started is no error.
