@@ -13,10 +13,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
 use crate::error::{Code, Error, Result};
+use crate::stop::Stop;
 
 /// How many answers of one series may wait for the reader.
 pub const AHEAD: usize = 2;
@@ -66,6 +67,7 @@ where
             queue: answers,
             threads,
             unwanted,
+            cancelled: never(),
             head: None,
             ended: false,
         },
@@ -190,14 +192,38 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 /// The side that reads: an iterator over all answers of the first item, then the second, and so on.
 ///
-/// It yields an error when the work panicked, when the input ended in an error, or when it was cut off; after an error
+/// It yields an error when the work panicked, when the input ended in an error, when it was cut off
+/// or cancelled; after an error
 /// and after the end it yields nothing more. Dropping it makes work that has not started return at once.
 pub struct Answers<S: Iterator> {
     queue: Receiver<Promise<S>>,
     threads: Arc<ThreadPool>,
     unwanted: Arc<AtomicBool>,
+    cancelled: Receiver<()>,
     head: Option<Arc<Series<S>>>,
     ended: bool,
+}
+
+impl<S: Iterator> Answers<S> {
+    /// Yields an error instead of waiting once `stop` is tripped: whoever submits may be waiting for something that
+    /// never comes.
+    #[must_use]
+    pub fn until(mut self, stop: &Stop) -> Self {
+        let (alive, cancelled) = bounded(0);
+        let alive = Mutex::new(Some(alive));
+        stop.on_trip(move || drop(alive.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        self.cancelled = cancelled;
+        self
+    }
+
+    fn promise(&self) -> Result<Promise<S>> {
+        select! {
+            recv(self.queue) -> promise => {
+                promise.map_err(|_| Error::new(Code::Internal, "the reader ended without saying so"))
+            }
+            recv(self.cancelled) -> _ => Err(Error::new(Code::Interrupted, "stopped")),
+        }
+    }
 }
 
 impl<S> Iterator for Answers<S>
@@ -211,18 +237,15 @@ where
         while !self.ended {
             let head = match &self.head {
                 Some(head) => head,
-                None => match self.queue.recv() {
+                None => match self.promise() {
                     Ok(Promise::Series(series)) => self.head.insert(series),
                     Ok(Promise::End(outcome)) => {
                         self.ended = true;
                         return outcome.err().map(Err);
                     }
-                    Err(_) => {
+                    Err(error) => {
                         self.ended = true;
-                        return Some(Err(Error::new(
-                            Code::Internal,
-                            "the reader ended without saying so",
-                        )));
+                        return Some(Err(error));
                     }
                 },
             };

@@ -131,7 +131,7 @@ fn run_to_end(
         rejects: Arc::clone(rejects),
         imports,
     };
-    let store = sink.store();
+    let (answers, store) = (answers.until(&stop), sink.store());
     let batcher = start(BATCHER, move || batch(answers, store, outlet))?;
 
     let delivered = runtime.block_on(async {
@@ -150,18 +150,16 @@ fn run_to_end(
     if let Err(error) = delivered {
         stop.trip(Cause::Failed(error));
     }
+    let batched = join(batcher).and_then(|outcome| outcome);
     if let Some(cause) = stop.take_cause() {
-        // The threads are left to themselves: a reader may wait for standard input for ever.
+        // The reader is left to itself: it may wait for standard input for ever.
         return Err(cause.into());
     }
-    let batched = join(batcher).and_then(|outcome| outcome);
     match batched {
         Ok(()) => join(reader),
         Err(error) => {
-            stop.trip(Cause::Failed(Error::new(
-                Code::Internal,
-                "the batcher ended first",
-            )));
+            let cause = Error::new(Code::Internal, "the batcher ended first");
+            stop.trip(Cause::Failed(cause));
             Err(error)
         }
     }
