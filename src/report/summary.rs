@@ -6,6 +6,9 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use super::Report;
 
+/// Imports listed by name; all of them stand in the manifest.
+const DELIVERIES_SHOWN: usize = 3;
+
 /// The summary of a run, for a person.
 #[must_use]
 pub fn summary(report: &Report, target: &str) -> String {
@@ -15,10 +18,15 @@ pub fn summary(report: &Report, target: &str) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{} records: {} tasks in {} imports ({}), {} rejected",
+        "{} records: {} tasks in {} {} ({}), {} rejected",
         HumanCount(totals.records),
         HumanCount(totals.tasks),
         HumanCount(totals.imports),
+        if totals.imports == 1 {
+            "import"
+        } else {
+            "imports"
+        },
         DecimalBytes(totals.bytes),
         HumanCount(totals.rejects),
     );
@@ -47,6 +55,14 @@ pub fn summary(report: &Report, target: &str) -> String {
             "  {} NUL characters are U+FFFD now",
             HumanCount(totals.changes.nul_replaced)
         );
+    }
+    for delivery in report.deliveries.iter().take(DELIVERIES_SHOWN) {
+        let (tasks, bytes) = (delivery.import.tasks as u64, delivery.import.bytes as u64);
+        let (tasks, bytes) = (HumanCount(tasks), DecimalBytes(bytes));
+        let _ = writeln!(text, "  {}: {tasks} tasks, {bytes}", delivery.name);
+    }
+    if report.deliveries.len() > DELIVERIES_SHOWN {
+        let _ = writeln!(text, "  ...");
     }
     let _ = write!(
         text,
