@@ -72,7 +72,7 @@ fn blocks(readme: &str) -> Vec<Block> {
                 output: None,
             }),
             "text" if shell_before => {
-                blocks.last_mut().expect("a block before").output = Some(body)
+                blocks.last_mut().expect("a block before").output = Some(body);
             }
             _ => {}
         }
