@@ -1,4 +1,5 @@
 //! Writes made-up input: `cargo bench --bench generate -- KIND OUT MEGABYTES [SEED]`.
+#![allow(clippy::expect_used, reason = "memory takes what is written to it")]
 
 mod data;
 

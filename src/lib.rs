@@ -4,29 +4,29 @@
 //! Data flows one way, through rooms in this order:
 //!
 //! ```text
-//!   source     which files, and what they are                        paths, first bytes
+//!   source     which files, and what they are                          paths, first bytes
 //!     │
 //!     ▼
-//! ┌─ reader thread ────────────────────────────────────────────┐
-//! │ read       decompress → decode to UTF-8 → cut between records │  waits for memory (budget), then for a place
-//! └───┬────────────────────────────────────────────────────────┘
-//!     │  Chunk: 512 KiB of whole records, or a row group           2 × threads places, in order
+//! ┌─ reader thread ───────────────────────────────────────────────┐
+//! │ read       decompress → decode to UTF-8 → cut between records │  waits for memory, then for a place
+//! └───┬───────────────────────────────────────────────────────────┘
+//!     │  Chunk: 512 KiB of whole records, or a row group              2 × threads places, in order
 //!     ▼
-//! ┌─ pool of N workers ────────────────────────────────────────┐
-//! │ decode     bytes → records, checked                         │  never waits: a job that is 2 answers ahead
-//! │ normalize  records → encoded tasks, fused with decode       │  is parked, and woken when one is taken
-//! └───┬────────────────────────────────────────────────────────┘
-//!     │  Tasks: about 1 MiB, a mark for each task                  2 answers ahead per chunk
+//! ┌─ pool of N workers ───────────────────────────────────────────┐
+//! │ decode     bytes → records, checked                           │  never waits: a job that is 2 answers ahead
+//! │ normalize  records → encoded tasks, fused with decode         │  is parked, and woken when one is taken
+//! └───┬───────────────────────────────────────────────────────────┘
+//!     │  Tasks: about 1 MiB, a mark for each task                     2 answers ahead per chunk
 //!     ▼
-//! ┌─ batcher thread ───────────────────────────────────────────┐
-//! │ batch      tasks → full imports; places counted; rejects    │  writes a body as it fills
-//! └───┬────────────────────────────────────────────────────────┘
-//!     │  Import: at most 250,000 tasks and 50,000,000 bytes        1 waiting: this is the backpressure
+//! ┌─ batcher thread ──────────────────────────────────────────────┐
+//! │ batch      tasks → full imports; places counted; rejects      │  writes a body as it fills
+//! └───┬───────────────────────────────────────────────────────────┘
+//!     │  Import: at most 250,000 tasks and 50,000,000 bytes           1 waiting: this is the backpressure
 //!     ▼
-//! ┌─ main thread, tokio ───────────────────────────────────────┐
-//! │ deliver    in order, until done or stopped                  │
-//! │ sink       a folder, standard output                        │  waits for the disk or the network
-//! └─────────────────────────────────────────────────────────────┘
+//! ┌─ main thread, tokio ──────────────────────────────────────────┐
+//! │ deliver    in order, until done or stopped                    │
+//! │ sink       a folder, standard output                          │  waits for the disk
+//! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `stop`, `place`, `rejects`,

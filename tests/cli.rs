@@ -731,7 +731,7 @@ fn stopped_by(signal: i32) -> (Place, Ran) {
         }
     };
     let ran = common::run_told(&mut command, PATIENCE, feed, move |pid| {
-        tell.send(pid).expect("the feeder waits")
+        tell.send(pid).expect("the feeder waits");
     });
     (place, checked(ran))
 }

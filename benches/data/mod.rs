@@ -189,11 +189,11 @@ impl Records {
         words
             .iter_mut()
             .step_by(211)
-            .for_each(|word| *word = "日本語".to_owned());
+            .for_each(|word| "日本語".clone_into(word));
         words
             .iter_mut()
             .step_by(499)
-            .for_each(|word| *word = "😀".to_owned());
+            .for_each(|word| "😀".clone_into(word));
         let ranks = Weighted::new((1..=VOCABULARY).map(|rank| (rank as f64).powf(-ZIPF)));
         let mut corpus = String::new();
         let mut ends = vec![0];
@@ -481,10 +481,10 @@ fn parquet(records: &mut Records, out: impl Write + Send, bytes: u64) -> io::Res
         );
         for _ in 0..ROW_GROUP {
             records.next(&mut record);
-            id.append_value(record.id as i64);
+            id.append_value(record.id.cast_signed());
             text.append_value(&record.text);
             image.append_value(&record.image);
-            stars.append_value(record.stars as i64);
+            stars.append_value(record.stars.cast_signed());
             helpful.append_value(record.helpful);
             verified.append_value(record.verified);
             lang.append_value(record.lang);

@@ -114,6 +114,7 @@ pub fn run_told(
 
 type Feed = Box<dyn FnOnce(ChildStdin) + Send>;
 
+#[expect(clippy::zombie_processes, reason = "`wait` waits for it, by wait4")]
 fn drive(
     command: &mut Command,
     patience: Duration,
