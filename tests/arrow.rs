@@ -1,4 +1,10 @@
 //! Parquet and Arrow IPC, from files to rows of JSON.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects, and fails where it is not so"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;

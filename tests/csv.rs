@@ -1,4 +1,10 @@
 //! Rows of cells: the cutter and the decoder against the `csv` crate, a naive reader and the corpora.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects, and fails where it is not so"
+)]
 
 use std::path::{Path, PathBuf};
 

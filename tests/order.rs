@@ -1,4 +1,10 @@
 //! Tasks come in the input's order, and the bytes are the same whatever the threads and the size of chunks.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what it expects, and fails where it is not so"
+)]
 
 #[path = "common/library.rs"]
 mod library;
