@@ -35,6 +35,12 @@ use crate::rejects::{Reject, RejectsFile};
 use crate::report::Counters;
 use crate::stop::{Cause, Stop};
 
+/// The reader thread's name.
+pub const READER: &str = "sluice-reader";
+
+/// The batcher thread's name.
+const BATCHER: &str = "sluice-batcher";
+
 /// What a run shares with whoever watches it.
 #[derive(Default)]
 pub struct Watch {
@@ -84,7 +90,7 @@ fn run_to_end(
     let (imports, imports_in) = mpsc::channel(1);
 
     let (reader_plan, reader_stop, progress) = (Arc::clone(plan), Arc::clone(&stop), Arc::clone(&watch.progress));
-    let reader = start("reader", move || {
+    let reader = start(READER, move || {
         let budget = Budget::new(reader_plan.memory, &reader_stop);
         let buffers = Buffers::new(SPARE_BUFFERS);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
@@ -98,7 +104,7 @@ fn run_to_end(
     let outlet =
         Downstream { plan: Arc::clone(plan), watch: Arc::clone(watch), rejects: Arc::clone(rejects), imports };
     let store = sink.store();
-    let batcher = start("batcher", move || batch(answers, store, outlet))?;
+    let batcher = start(BATCHER, move || batch(answers, store, outlet))?;
 
     let delivered = runtime.block_on(async {
         let tripped = Arc::new(Notify::new());
@@ -131,7 +137,7 @@ fn run_to_end(
 }
 
 fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
-    let started = thread::Builder::new().name(format!("sluice-{name}")).spawn(work);
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
     started.map_err(|e| Error::new(Code::Internal, format!("cannot start the {name} thread: {e}")))
 }
 

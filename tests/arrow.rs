@@ -526,11 +526,15 @@ fn many_rows_whatever_the_limits() {
     let whole = wide(rows);
     let path = folder.path().join("x.parquet");
     for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let codec = match version {
+            WriterVersion::PARQUET_1_0 => Compression::SNAPPY,
+            WriterVersion::PARQUET_2_0 => Compression::BROTLI(Default::default()),
+        };
         let properties = WriterProperties::builder()
             .set_max_row_group_row_count(Some(20_000))
             .set_data_page_row_count_limit(1_000)
             .set_writer_version(version)
-            .set_compression(Compression::SNAPPY)
+            .set_compression(codec)
             .build();
         write_parquet(&path, std::slice::from_ref(&whole), properties);
         for (full, record_bytes) in [(1, 64 << 20), (1 << 20, 64 << 20), (100, 1 << 20), (1 << 20, 600 << 10)] {
@@ -738,6 +742,27 @@ fn one_large_value_many_times() {
     assert!(std::fs::metadata(&path).unwrap().len() < 2_000_000);
     too_large(read(&path, &With { record_bytes: 10 << 20, ..PLAIN }));
     assert_eq!(rows(read(&path, &With { record_bytes: 300 << 20, ..PLAIN })), 500);
+}
+
+#[test]
+fn a_page_that_goes_on_past_its_length() {
+    let folder = folder();
+    let path = folder.path().join("x");
+    let gzip = Compression::GZIP(Default::default());
+    let value = "x".repeat(1 << 20);
+    let one = batch(vec![("x", arc(StringArray::from(vec![value.as_str()])))]);
+    for codec in [gzip, Compression::BROTLI(Default::default())] {
+        let properties = WriterProperties::builder().set_compression(codec).set_dictionary_enabled(false).build();
+        write_parquet(&path, std::slice::from_ref(&one), properties);
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The page header starts with its type and then the length of the page decompressed.
+        assert_eq!((bytes[4], bytes[5], bytes[6]), (0x15, 0, 0x15));
+        bytes[7] ^= 2;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = read(&path, &PLAIN).err().expect("an error");
+        assert_eq!(error.code(), Code::Format, "{error}");
+        assert!(error.to_string().contains("bytes decompressed where its header says"), "{error}");
+    }
 }
 
 #[test]

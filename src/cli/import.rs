@@ -99,15 +99,15 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     };
     let error = error.or_else(|| not_conserved(&report.totals));
     let written = match &target {
-        // A target that was refused is not to be touched.
-        Target::Directory(_) if error.as_ref().is_some_and(|e| e.code() == Code::TargetNotEmpty) => Ok(()),
+        // A run that failed before it delivered anything leaves the folder as it was, for the next try.
+        Target::Directory(_) if error.is_some() && report.deliveries.is_empty() => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
         Target::Stdout(_) => Ok(()),
     };
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
-    if !arguments.quiet {
+    if !arguments.quiet && (error.is_none() || report.totals.records > 0) {
         eprintln!("{}", summary(&report, &arguments.to));
     }
     match error {

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Arguments, Command};
+use crate::in_order::WORKER;
+use crate::pipeline::READER;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
@@ -21,6 +23,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
+    quiet_workers();
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
     };
@@ -31,4 +34,17 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A panic of a decoder, in a worker or on opening a file in the reader, becomes an error with the source's name; its own
+/// words on standard error would only confuse.
+fn quiet_workers() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let decoding = thread.name().is_some_and(|name| name.starts_with(WORKER) || name == READER);
+        if !decoding {
+            loud(panic);
+        }
+    }));
 }

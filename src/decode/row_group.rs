@@ -1,11 +1,12 @@
 //! Parquet row groups to rows of JSON: pages are read as their rows are reached, in small batches.
 //!
 //! A file of some kilobytes can promise gigabytes: pages that decompress to them, lists of millions of nulls, strings
-//! that repeat one another's beginnings. So every page passes a [`Meter`] before it is decompressed. When what a batch
+//! that repeat one another's beginnings. So every page passes a meter before it is decompressed. When what a batch
 //! of rows needs does not fit, the batch is read again with fewer rows; when one row does not fit, it is too large.
 
 mod meter;
 mod pages;
+mod unbounded;
 
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ impl RowGroup {
                     self.meter = Arc::new(Meter::new(self.group.page_bytes));
                 }
                 Err(_) if self.meter.is_exceeded() => return Err(self.too_large()),
-                Err(cause) => return Err(self.damaged(cause)),
+                Err(cause) => return Err(self.damaged(&cause)),
             }
         }
     }
@@ -101,7 +102,7 @@ impl RowGroup {
     }
 
     #[cold]
-    fn damaged(&self, cause: String) -> Fault {
+    fn damaged(&self, cause: &str) -> Fault {
         let (index, row) = (self.group.index, self.read);
         Fault::new(Code::Format, format!("row group {index} is damaged after row {row}: {cause}"))
     }

@@ -11,6 +11,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::meter::Meter;
+use super::unbounded::Unbounded;
 use crate::read::page_header::PageHeader;
 use crate::read::row_groups::{RowGroup, SharedFile, page_bytes, value_bytes};
 
@@ -32,7 +33,10 @@ impl RowGroups for Pages<'_> {
             .get(leaf)
             .ok_or_else(|| ParquetError::General(format!("the row group has no column {leaf}")))?;
         let file = self.group.file.clone();
-        let pages = SerializedPageReader::new(Arc::new(file.clone()), column, self.num_rows(), None)?;
+        let pages = match Unbounded::of(column.compression()) {
+            Some(codec) => Inner::Unbounded(codec),
+            None => Inner::Theirs(SerializedPageReader::new(Arc::new(file.clone()), column, self.num_rows(), None)?),
+        };
         let (offset, length) = column.byte_range();
         let descriptor = column.column_descr();
         Ok(Box::new(Once(Some(Box::new(Column {
@@ -75,7 +79,7 @@ impl PageIterator for Once {}
 
 /// The pages of one column.
 struct Column {
-    pages: SerializedPageReader<SharedFile>,
+    pages: Inner,
     file: SharedFile,
     /// Where the next header is.
     offset: u64,
@@ -139,12 +143,12 @@ impl Column {
 
     /// Bytes that a page's values come to beyond the page itself: strings that share their beginnings are copied.
     fn expanded(&self, page: &Page) -> Result<usize> {
-        let Some((values, bytes)) = self.values_of(page) else {
+        let Some((encoding, bytes)) = self.values_of(page) else {
             return Ok(0);
         };
         let count = page.num_values() as usize;
         let bad = || self.bad("the lengths of its values are malformed");
-        match values {
+        match encoding {
             Encoding::DELTA_BYTE_ARRAY => {
                 let (prefixes, rest) = self.lengths(&bytes, count)?.ok_or_else(bad)?;
                 let (suffixes, _) = self.lengths(rest, count)?.ok_or_else(bad)?;
@@ -212,7 +216,7 @@ impl Iterator for Column {
 impl PageReader for Column {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let Some(header) = self.header()? else {
-            return self.pages.get_next_page();
+            return Ok(None);
         };
         self.meter.leave(std::mem::take(&mut self.open));
         if header.is_dictionary() {
@@ -220,7 +224,13 @@ impl PageReader for Column {
         }
         let promised = page_bytes(&header, self.about());
         self.meter(promised)?;
-        let page = self.pages.get_next_page()?;
+        let page = match &mut self.pages {
+            Inner::Theirs(pages) => pages.get_next_page()?,
+            Inner::Unbounded(codec) => {
+                let stored = self.file.0.at(self.offset - header.stored as u64, header.stored)?;
+                Some(codec.page(&header, stored)?)
+            }
+        };
         if header.is_data() {
             self.open = promised;
             if let Some(page) = &page {
@@ -233,17 +243,32 @@ impl PageReader for Column {
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.pages.peek_next_page()
+        if let Inner::Theirs(pages) = &mut self.pages {
+            return pages.peek_next_page();
+        }
+        let here = self.offset;
+        let header = self.header()?;
+        self.offset = here;
+        Ok(header.map(|header| PageMetadata {
+            num_rows: header.about(3).filter(|_| header.is_v2()).and_then(|rows| usize::try_from(rows).ok()),
+            num_levels: header.is_data().then_some(header.values),
+            is_dict: header.is_dictionary(),
+        }))
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
         self.header()?;
-        self.pages.skip_next_page()
+        match &mut self.pages {
+            Inner::Theirs(pages) => pages.skip_next_page(),
+            Inner::Unbounded(_) => Ok(()),
+        }
     }
+}
 
-    fn at_record_boundary(&mut self) -> Result<bool> {
-        self.pages.at_record_boundary()
-    }
+/// Who reads a column's pages once they have passed the meter.
+enum Inner {
+    Theirs(SerializedPageReader<SharedFile>),
+    Unbounded(Unbounded),
 }
 
 /// A number of 7 bits a byte, and what comes after it.
