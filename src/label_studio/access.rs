@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::token::{Claims, Kind, Token};
 
 /// How long an access token lives if it does not say (the contract, section 2).
-const LIFETIME: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_mins(5);
 
 /// How much of its life an access token may have behind it when a request begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! One server: its credentials, its connections, and every request to it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Method, redirect, retry};
+use reqwest::{Method, redirect, retry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -20,6 +19,7 @@ use super::address::Address;
 use super::answer::{Answer, shorten};
 use super::content::Content;
 use super::failure::{Denied, Failure, Outcome};
+use super::settings::{Settings, certificates};
 use super::token::{Kind, Token};
 use crate::error::{Code, Error, Result};
 
@@ -30,40 +30,10 @@ const TRIES: u32 = 8;
 const DOUBLINGS: u32 = 4;
 
 /// The longest that a request that only reads waits because the server asks to.
-const MOST_PATIENCE: Duration = Duration::from_secs(300);
+const MOST_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The most of an answer that is taken: a page of tasks may be large, but something has to be the end.
 const MOST_ANSWER: usize = 512 * 1024 * 1024;
-
-/// How a server is talked to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// A PEM file with certificates of authorities to trust, besides those of the machine; none by default.
-    pub ca_cert: Option<PathBuf>,
-    /// How long a connection may take to make, TLS included: 30 s by default.
-    pub connect_timeout: Duration,
-    /// How long an upload, a commit, a job of the server or a deletion may take: 1 h by default. An import of 30,000
-    /// tasks takes seconds, of 249,000 a minute, annotated ones five times that, and a server under load a multiple:
-    /// giving up on a request does not stop it, so this is not to be short.
-    pub import_timeout: Duration,
-    /// How long an answer to anything else may take: 2 min by default; 7 s were seen during an import.
-    pub answer_timeout: Duration,
-    /// The time between two looks at a job of the server, and before the first retry of a request that only reads:
-    /// 2 s by default. It doubles up to 16 times that while there are failures.
-    pub poll_interval: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            ca_cert: None,
-            connect_timeout: Duration::from_secs(30),
-            import_timeout: Duration::from_secs(60 * 60),
-            answer_timeout: Duration::from_secs(120),
-            poll_interval: Duration::from_secs(2),
-        }
-    }
-}
 
 /// A server and the credentials for it. A clone is the same client.
 #[derive(Clone)]
@@ -135,7 +105,7 @@ impl Client {
             // whether that was done. A new one costs milliseconds.
             .pool_max_idle_per_host(0)
             // An import is silent for minutes; what lies between must not forget the connection.
-            .tcp_keepalive(Duration::from_secs(60));
+            .tcp_keepalive(Duration::from_mins(1));
         if address.is_loopback() {
             builder = builder.no_proxy();
         }
@@ -429,24 +399,6 @@ impl Client {
         let text = text.replace(self.0.token.secret(), "***");
         credentials.map_or_else(|| text.clone(), |credentials| credentials.redact(&text))
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>> {
-    let shown = path.display();
-    let pem = std::fs::read(path).map_err(|e| {
-        Error::new(
-            Code::Usage,
-            format!("cannot read the certificates in `{shown}`: {e}"),
-        )
-    })?;
-    let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        return Err(
-            Error::new(Code::Usage, format!("`{shown}` holds no certificate"))
-                .help("`--ca-cert` wants PEM, which begins with `-----BEGIN CERTIFICATE-----`"),
-        );
-    }
-    Ok(found)
 }
 
 /// An error and its causes, the innermost last, each said once.

@@ -24,7 +24,7 @@
 //! SQLite and store everything twice on PostgreSQL. Keeping to that is up to who calls; nothing here retries such a
 //! request, except after a 401, which is given before anything is done.
 //!
-//! [`address`] and [`token`] are what the user gives; [`client`] sends a request and tells its failures apart
+//! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures apart
 //! ([`failure`]); [`project`] has the calls by name.
 
 pub mod address;
@@ -32,6 +32,7 @@ pub mod client;
 pub mod content;
 pub mod failure;
 pub mod project;
+pub mod settings;
 pub mod token;
 
 mod access;
