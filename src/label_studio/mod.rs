@@ -24,8 +24,8 @@
 //! SQLite and store everything twice on PostgreSQL. Keeping to that is up to who calls; nothing here retries such a
 //! request, except after a 401, which is given before anything is done.
 //!
-//! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures apart
-//! ([`failure`]); [`project`] has the calls by name.
+//! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures
+//! apart ([`failure`]); [`project`] has the calls by name.
 
 pub mod address;
 pub mod client;

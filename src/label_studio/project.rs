@@ -347,7 +347,7 @@ impl Project {
         struct Done {
             deleted: u64,
         }
-        // Not sent: it would be one typing error of the server away from deleting all.
+        // Not sent: without a list the server removes every upload of the project, so no list is ever near that.
         if uploads.is_empty() {
             return Ok(0);
         }

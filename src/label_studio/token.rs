@@ -37,7 +37,7 @@ pub enum Kind {
     },
 }
 
-/// A token. It has no form that shows the secret, except for [`Token::secret`].
+/// A token. No form of it shows the secret; only the requests of this module carry it.
 #[derive(Clone)]
 pub struct Token {
     secret: Arc<str>,
