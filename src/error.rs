@@ -74,6 +74,16 @@ codes! {
     TargetNotEmpty = "target-not-empty",
     /// The target cannot be written.
     TargetWrite = "target-write",
+    /// The server does not accept the token, or does not let its user do this.
+    Unauthorized = "unauthorized",
+    /// The server has no such project, or the address is not that of a Label Studio.
+    ProjectMissing = "project-missing",
+    /// The server understood, and said no; asking again changes nothing.
+    ServerRefused = "server-refused",
+    /// The server cannot be reached, or asks to wait; nothing was stored, and the same command goes on later.
+    ServerUnreachable = "server-unreachable",
+    /// The server may or may not have done what it was asked for; only looking tells.
+    OutcomeUnknown = "outcome-unknown",
     // Of a run.
     /// The command line asks for something that cannot be.
     Usage = "usage",
@@ -86,12 +96,16 @@ codes! {
 }
 
 impl Code {
-    /// The exit code of a run that ends with this error: 2 usage, 4 too many rejects, 130 interrupted, 1 the rest.
+    /// The exit code of a run that ends with this error: 2 usage, 4 too many rejects, 5 temporary, 6 not authorised,
+    /// 7 outcome unknown, 130 interrupted, 1 the rest.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
             Code::Usage | Code::TargetNotEmpty => 2,
             Code::TooManyRejects => 4,
+            Code::ServerUnreachable => 5,
+            Code::Unauthorized => 6,
+            Code::OutcomeUnknown => 7,
             Code::Interrupted => 130,
             _ => 1,
         }

@@ -50,6 +50,9 @@ pub mod read;
 pub mod sink;
 pub mod source;
 
+// The server's API, used by the sink and the commands.
+pub mod label_studio;
+
 // What every room may use.
 pub mod budget;
 pub mod buffer;
