@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fake_label_studio::{
-    ACCESS_SECONDS, Call, Database, Edition, Fake, Fault, Faults, LEGACY_TOKEN, Options, TEXT_CONFIG, attempts, no_overlap,
-    spaced,
+    ACCESS_SECONDS, Call, Database, Edition, Fake, Fault, Faults, LEGACY_TOKEN, Options, attempts, no_overlap, spaced,
 };
-use futures::FutureExt;
 use reqwest::header::AUTHORIZATION;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder};
@@ -377,14 +375,14 @@ async fn each_fault_does_to_a_reimport_what_it_says() {
     assert_eq!(client.count(1).await, Some(4));
     assert!(!fake.is_busy());
 
-    let (_, client, reply) = fails(Fault::StoreTwice).await;
+    let (_fake, client, reply) = fails(Fault::StoreTwice).await;
     assert!(reply.is_some_and(|(status, body)| status == 201 && body.starts_with(r#"{"task_count":4,"annotation_count":2,"#)));
     assert_eq!(client.count(1).await, Some(8));
     client.reimport(1).await;
     assert_eq!(client.count(1).await, Some(4));
 
     for (fault, stored) in [(Fault::ErrorAfterStoring, 4), (Fault::ErrorBeforeStoring, 0)] {
-        let (_, client, reply) = fails(fault).await;
+        let (_fake, client, reply) = fails(fault).await;
         assert_eq!((status(&reply), client.count(1).await), (Some(500), Some(stored)));
     }
 
@@ -400,18 +398,18 @@ async fn each_fault_does_to_a_reimport_what_it_says() {
         assert_eq!(client.count(1).await, Some(then));
     }
 
-    let (_, client, reply) = fails(Fault::TooLarge).await;
+    let (_fake, client, reply) = fails(Fault::TooLarge).await;
     assert_eq!((status(&reply), client.count(1).await), (Some(413), Some(0)));
-    let (_, client, reply) = fails(Fault::TooMany { retry_after: 7 }).await;
+    let (_fake, client, reply) = fails(Fault::TooMany { retry_after: 7 }).await;
     assert_eq!((status(&reply), client.count(1).await), (Some(429), Some(0)));
 
     let begun = Instant::now();
-    let (_, client, reply) = fails(Fault::Slow { by: 400 * second }).await;
+    let (_fake, client, reply) = fails(Fault::Slow { by: 400 * second }).await;
     assert_eq!((status(&reply), client.count(1).await), (Some(201), Some(4)));
     assert!((begun.elapsed().as_secs_f64() - 400.0).abs() < 2.0, "{:?}", begun.elapsed());
 
     for (stores, stored) in [(false, 0), (true, 4)] {
-        let (_, client, reply) = fails(Fault::Restart { stores, down: 3 * second }).await;
+        let (_fake, client, reply) = fails(Fault::Restart { stores, down: 3 * second }).await;
         assert_eq!((reply, client.count(1).await), (None, None));
         sleep(4 * second).await;
         assert_eq!(client.count(1).await, Some(stored));
@@ -467,9 +465,9 @@ async fn a_client_that_goes_does_not_stop_the_work() {
     assert_eq!(client.count(1).await, Some(0));
     sleep(Duration::from_secs(3)).await;
     assert_eq!(client.count(1).await, Some(2));
-    fake.stop();
+    fake.stop().await;
     assert_eq!(client.count(1).await, None);
-    fake.restart();
+    fake.restart().await;
     assert_eq!(client.count(1).await, Some(2));
     assert_eq!(fake.project(1).tasks_of(1).len(), 2);
 }
@@ -485,9 +483,9 @@ fn serves_other_runtimes_from_a_thread() {
             sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(client.reimport(1).await.map(|(status, _)| status), Some(201));
-        fake.stop();
+        fake.stop().await;
         assert_eq!(client.count(1).await, None);
-        fake.restart();
+        fake.restart().await;
         while client.count(1).await != Some(2) {
             sleep(Duration::from_millis(5)).await;
         }
@@ -544,11 +542,16 @@ async fn import_all(fake: &Fake, batches: &[Value], interval: Duration) {
     }
 }
 
+/// More by `FAKE_SEEDS`.
+fn seeds() -> u64 {
+    std::env::var("FAKE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_careful_client_gets_all_in_once_whatever_the_seed() {
     let interval = Duration::from_secs(30);
     let mut seen = BTreeSet::new();
-    for seed in 0..60 {
+    for seed in 0..seeds() {
         let fake = Fake::start(Faults::from_seed(seed), legacy());
         let batches: Vec<Value> = (0..20).map(|i| tasks(100 * i, 3 + i % 5)).collect();
         let all: Vec<Value> = batches.iter().flat_map(|batch| list(batch).to_vec()).collect();
@@ -576,6 +579,4 @@ async fn the_clock_waits_for_the_wire() {
         assert!(client.upload(&big).await.is_some());
         sleep(Duration::from_secs(600)).await;
     }
-    assert!(client.uploads().now_or_never().is_none());
-    assert_eq!(TEXT_CONFIG.matches('$').count(), 1);
 }

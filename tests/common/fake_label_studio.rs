@@ -221,14 +221,16 @@ impl Fake {
     }
 
     /// Kills the server: connections are reset, work is lost, what is stored stays, the port refuses.
-    pub fn stop(&self) {
+    pub async fn stop(&self) {
         self.shared.kill();
+        self.shared.gate.settled().await;
     }
 
-    /// Starts it again, on the same port.
-    pub fn restart(&self) {
-        self.shared.kill();
+    /// Starts it again, on the same port; kills it first if it runs.
+    pub async fn restart(&self) {
+        self.stop().await;
         self.shared.gate.open();
+        self.shared.gate.settled().await;
     }
 
     /// Whether exactly these tasks are stored, each once, in any project and order, with all that belongs to them.

@@ -73,6 +73,10 @@ pub fn attempts(history: &[Request]) -> Vec<&Request> {
             Call::Import => attempts.push(request),
             Call::Reimport => {
                 let before = fresh.len();
+                // Cut before it could say which: it is taken for the one that is due.
+                if request.uploads.is_empty() {
+                    fresh.pop();
+                }
                 fresh.retain(|id| !request.uploads.contains(id));
                 if fresh.len() == before {
                     attempts.push(request);

@@ -101,6 +101,8 @@ impl Drop for Stream {
 /// All connections, and whether new ones are let in.
 pub struct Gate {
     open: watch::Sender<bool>,
+    /// What the door has done about it.
+    listens: watch::Sender<bool>,
     lines: Mutex<Vec<Weak<Inner>>>,
     /// Grows with everything that is read, written or accepted.
     pub traffic: Arc<AtomicU64>,
@@ -108,7 +110,7 @@ pub struct Gate {
 
 impl Gate {
     pub fn new() -> Gate {
-        Gate { open: watch::Sender::new(true), lines: Mutex::default(), traffic: Arc::default() }
+        Gate { open: watch::Sender::new(true), listens: watch::Sender::new(true), lines: Mutex::default(), traffic: Arc::default() }
     }
 
     /// Refuses new connections from here on and resets those there are.
@@ -123,6 +125,12 @@ impl Gate {
 
     pub fn open(&self) {
         self.open.send_replace(true);
+    }
+
+    /// Until the door is as it is to be.
+    pub async fn settled(&self) {
+        let open = *self.open.borrow();
+        self.listens.subscribe().wait_for(|listens| *listens == open).await.ok();
     }
 }
 
@@ -155,8 +163,10 @@ impl Door {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
+        self.gate.listens.send_replace(false);
         self.open.wait_for(|open| *open).await.ok();
         self.listener = Some(held.listen(1024).expect("the port is held"));
+        self.gate.listens.send_replace(true);
     }
 }
 
@@ -173,14 +183,14 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Stream, Line) {
         loop {
-            let open = *self.open.borrow_and_update();
+            let open = *self.open.borrow();
             let Some(listener) = self.listener.as_ref().filter(|_| open) else {
                 self.wait_until_open().await;
                 continue;
             };
             tokio::select! {
                 biased;
-                _ = self.open.changed() => {}
+                _ = self.open.wait_for(|open| !*open) => {}
                 accepted = listener.accept() => {
                     let Ok((tcp, _)) = accepted else { continue };
                     tcp.set_nodelay(true).ok();

@@ -234,7 +234,12 @@ async fn answer(
             None => break,
         }
     }
-    shared.entry(number, |entry| entry.body_bytes = bytes.len());
+    shared.entry(number, |entry| {
+        entry.body_bytes = bytes.len();
+        if call == Call::Reimport {
+            entry.uploads = ids_of(&serde_json::from_slice(&bytes).unwrap_or_default());
+        }
+    });
     if let Fault::CutUpload { .. } = fault {
         line.cut();
         return pending().await;
@@ -250,7 +255,7 @@ async fn answer(
     if fault == Fault::TokenExpires {
         shared.access.lock().expect("no one panicked").clear();
     }
-    if !matches!(call, Call::About | Call::Refresh)
+    if segments[0] == "api" && !matches!(call, Call::About | Call::Refresh)
         && let Err(answer) = shared.authorize(&parts.headers)
     {
         return entry.close(answer);
@@ -605,12 +610,16 @@ fn delete_tasks(state: &mut State, here: u64, query: &BTreeMap<String, String>, 
     Answer::json(200, format!(r#"{{"processed_items":{count},"reload":false,"detail":"Deleted {count} tasks"}}"#))
 }
 
+fn ids_of(body: &Value) -> Vec<u64> {
+    body["file_upload_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+}
+
 fn delete_uploads(state: &mut State, here: u64, bytes: &[u8]) -> Answer {
     let body = match body_json(bytes, &mut state.prng) {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let ids: Vec<u64> = body["file_upload_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+    let ids = ids_of(&body);
     let project = state.project(here);
     let before = project.uploads.len();
     project.uploads.retain(|one| !ids.contains(&one.id));
