@@ -25,6 +25,8 @@
 mod answers;
 #[path = "fake_label_studio/brake.rs"]
 mod brake;
+#[path = "fake_label_studio/calls.rs"]
+mod calls;
 #[path = "fake_label_studio/faults.rs"]
 mod faults;
 #[path = "fake_label_studio/history.rs"]
@@ -51,6 +53,7 @@ use tokio::task::AbortHandle;
 pub use faults::{Call, Fault, Faults, Prng};
 #[allow(unused_imports, reason = "each test file uses its own part")]
 pub use history::{Request, attempts, commits_spaced, no_overlap, spaced};
+#[allow(unused_imports, reason = "each test file uses its own part")]
 pub use store::{Project, Task, Upload};
 
 use line::{Door, Line};

@@ -1,5 +1,7 @@
 //! Answers as the server words them, byte for byte where a client could look.
 
+use std::fmt::Write;
+
 use axum::body::Body;
 use axum::http::{Response, header};
 use serde_json::Value;
@@ -26,7 +28,8 @@ impl Answer {
     pub fn html(status: u16) -> Answer {
         let body = match status {
             404 | 500 => format!(
-                "\n\n\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <meta charset=\"utf-8\">\n  <title>{status} | Label Studio</title>\n\
+                "\n\n\n<!doctype html>\n<html lang=\"en\">\n<head>\n  <meta charset=\"utf-8\">\n\
+                 <title>{status} | Label Studio</title>\n\
                  </head>\n<body>\n  <div class=\"ls-global-error__code\">{status}</div>\n</body>\n</html>\n"
             ),
             _ => {
@@ -60,7 +63,7 @@ impl Answer {
     pub fn invalid(errors: &Value, prng: &mut Prng) -> Answer {
         let mut answer = Answer::error(400, "Validation error", prng);
         answer.body.pop();
-        answer.body.push_str(&format!(r#","validation_errors":{errors}}}"#));
+        write!(answer.body, r#","validation_errors":{errors}}}"#).expect("a string takes all");
         answer
     }
 
@@ -102,7 +105,7 @@ pub fn repr(value: &Value) -> String {
                     '\r' => out.push_str("\\r"),
                     '\t' => out.push_str("\\t"),
                     c if c == quote => out.extend(['\\', c]),
-                    c if c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+                    c if c.is_control() => write!(out, "\\x{:02x}", c as u32).expect("a string takes all"),
                     c => out.push(c),
                 }
             }

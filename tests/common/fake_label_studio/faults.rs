@@ -93,11 +93,11 @@ impl Fault {
 
     fn fits(&self, call: Call, bearer: bool) -> bool {
         match self {
-            Fault::Honest => call.is_import(),
             Fault::DropReply | Fault::Html { .. } | Fault::TooMany { .. } | Fault::Slow { .. } => call != Call::About,
             Fault::LoseExtras => call.makes_tasks(),
             Fault::TokenExpires => bearer && call != Call::Refresh && call != Call::About,
-            Fault::StoreLate { .. }
+            Fault::Honest
+            | Fault::StoreLate { .. }
             | Fault::StoreTwice
             | Fault::ErrorAfterStoring
             | Fault::ErrorBeforeStoring
