@@ -91,6 +91,8 @@ codes! {
     TooManyRejects = "too-many-rejects",
     /// A signal stopped the run.
     Interrupted = "interrupted",
+    /// The record of runs and imports cannot be read or written, or does not allow what was to be recorded.
+    Journal = "journal",
     /// A mistake in sluice itself.
     Internal = "internal",
 }

@@ -30,8 +30,8 @@
 //! ```
 //!
 //! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `stop`, `place`, `rejects`,
-//! `report`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of
-//! chunks. A test holds the source to this.
+//! `report`, `journal`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows
+//! nothing of chunks. A test holds the source to this.
 
 // What the user asks for, and what will run.
 pub mod cli;
@@ -57,6 +57,7 @@ pub mod label_studio;
 pub mod budget;
 pub mod buffer;
 pub mod error;
+pub mod journal;
 pub mod place;
 pub mod rejects;
 pub mod report;

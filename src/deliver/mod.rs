@@ -3,6 +3,9 @@
 //! **Waits on** the sink, and on nothing else: this is the backpressure.
 //! **To add one:** what happens around every delivery, such as a throttle or a journal, is a layer here.
 
+pub mod sizing;
+pub mod throttle;
+
 use std::pin::pin;
 
 use futures::future::BoxFuture;

@@ -1,0 +1,404 @@
+//! When the next import may start: one at a time per server, and no two closer than the interval, whichever project,
+//! run or process they belong to.
+//!
+//! Two things hold it. A file lock per server is taken for an attempt and let go when it is over: so one is in flight,
+//! and a process that is killed holds up nobody. A row in the journal says when the next may start: so the next run
+//! waits too. Both are of one state directory; another machine, or another state directory, is not seen.
+//!
+//! Waiting is by tokio's clock, which no one sets; what outlives the process is by the wall clock, which people and
+//! network time do set. A wall clock that was set back makes nobody wait longer than the wait that was written down.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::{Either, select};
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+use crate::error::Result;
+use crate::journal::{Journal, LockFile, Server};
+
+/// Between the starts of two imports, unless the user asks for another: "one import per 30 seconds will work without
+/// overloads", Label Studio's import guide.
+pub const INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often a lock that someone holds is tried again. File locks wake nobody.
+const POLL: Duration = Duration::from_millis(200);
+
+/// The longest interval; clocks end somewhere.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(366 * 24);
+
+/// The longest `Retry-After` that is believed. A day is longer than any maintenance; a mistyped date is not.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// A written time that is so much further ahead than it can be was written by another clock; less is rounding.
+const CLOCK_TOLERANCE_MS: i64 = 1_000;
+
+/// The wall clock. Tests bring their own.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn wall(&self) -> SystemTime;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// What a server is known by: scheme, host and port. All names of this machine are one.
+#[must_use]
+pub fn server_key(address: &Url) -> String {
+    let host = match address.host() {
+        Some(url::Host::Ipv4(ip)) if ip.is_loopback() => "localhost".to_owned(),
+        Some(url::Host::Ipv6(ip)) if ip.is_loopback() => "localhost".to_owned(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    };
+    let port = address
+        .port_or_known_default()
+        .map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}://{host}{port}", address.scheme())
+}
+
+/// Paces the imports to one server.
+#[derive(Clone)]
+pub struct Throttle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    journal: Journal,
+    server: String,
+    interval: Duration,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    /// By the clock that no one sets: holds within this process whatever the wall clock does.
+    not_before: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    Waiting { until: Instant },
+    Elsewhere { since: Instant },
+    Working { since: Instant },
+}
+
+/// What a throttle is doing, in words for the progress line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// No import is asked for.
+    Idle,
+    /// An import is ready, and starts in so long.
+    Waiting(Duration),
+    /// An import is ready; another one is on its way to this server, and has been waited for so long.
+    Elsewhere(Duration),
+    /// An import is on its way, for so long.
+    Working(Duration),
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pace::Idle => f.write_str("no import is ready yet"),
+            // Rounded up: it never waits 0 s.
+            Pace::Waiting(left) => write!(
+                f,
+                "waiting {} s for the next import slot",
+                left.as_millis().div_ceil(1_000)
+            ),
+            Pace::Elsewhere(time) => write!(
+                f,
+                "another run is importing to this server, waiting {} s",
+                time.as_secs()
+            ),
+            Pace::Working(time) => write!(f, "server is working, {} s", time.as_secs()),
+        }
+    }
+}
+
+/// Leave to have one task-creating request in flight at a server, until it is answered or dropped.
+///
+/// Dropped unanswered, as when the request was cut off, it counts as a start all the same, and the next attempt is
+/// told.
+pub struct Attempt {
+    shared: Arc<Shared>,
+    started: Instant,
+    unanswered: Option<SystemTime>,
+    _lock: LockFile,
+}
+
+impl Throttle {
+    /// A pacer for the server of this key ([`server_key`]); with an interval of zero only one attempt at a time is
+    /// held to, and what servers ask for by `Retry-After`.
+    #[must_use]
+    pub fn new(journal: Journal, server: &str, interval: Duration) -> Self {
+        Self::with_clock(journal, server, interval, Arc::new(SystemClock))
+    }
+
+    /// The same, by another wall clock.
+    #[must_use]
+    pub fn with_clock(
+        journal: Journal,
+        server: &str,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let state = Mutex::new(State {
+            phase: Phase::Idle,
+            not_before: None,
+        });
+        let interval = interval.min(LONGEST_INTERVAL);
+        Throttle {
+            shared: Arc::new(Shared {
+                journal,
+                server: server.to_owned(),
+                interval,
+                clock,
+                state,
+            }),
+        }
+    }
+
+    /// Waits until an import may start, and counts it as started; nothing if `stopped` came first.
+    ///
+    /// The import should be ready: while this waits others may go first, once it has returned nobody may.
+    ///
+    /// # Errors
+    /// When the journal or the lock does not work.
+    pub async fn start(&self, stopped: impl Future<Output = ()>) -> Result<Option<Attempt>> {
+        let shared = &self.shared;
+        let waiting = WaitingOver(shared);
+        let mut stopped = pin!(stopped);
+        let asked = Instant::now();
+        let lock_name = format!("server-{}", shared.server);
+        loop {
+            let until = match shared.journal.try_lock(&lock_name)? {
+                None => {
+                    shared.state().phase = Phase::Elsewhere { since: asked };
+                    Instant::now() + POLL
+                }
+                Some(lock) => match shared.claim()? {
+                    Claim::Started {
+                        started,
+                        unanswered,
+                    } => {
+                        std::mem::forget(waiting);
+                        return Ok(Some(Attempt {
+                            shared: Arc::clone(shared),
+                            started,
+                            unanswered,
+                            _lock: lock,
+                        }));
+                    }
+                    // The lock goes now: one that waits holds up nobody who may start sooner.
+                    Claim::Wait(until) => {
+                        shared.state().phase = Phase::Waiting { until };
+                        until
+                    }
+                },
+            };
+            if let Either::Left(_) = select(stopped.as_mut(), pin!(sleep_until(until))).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// What it is doing now.
+    #[must_use]
+    pub fn state(&self) -> Pace {
+        let now = Instant::now();
+        match self.shared.state().phase {
+            Phase::Idle => Pace::Idle,
+            Phase::Waiting { until } => Pace::Waiting(until.saturating_duration_since(now)),
+            Phase::Elsewhere { since } => Pace::Elsewhere(now.saturating_duration_since(since)),
+            Phase::Working { since } => Pace::Working(now.saturating_duration_since(since)),
+        }
+    }
+
+    /// Between the starts of two imports.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.shared.interval
+    }
+}
+
+enum Claim {
+    Started {
+        started: Instant,
+        unanswered: Option<SystemTime>,
+    },
+    Wait(Instant),
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With the server's lock held: starts now, or says when to ask again.
+    fn claim(&self) -> Result<Claim> {
+        let started = Instant::now();
+        let not_before = self
+            .state()
+            .not_before
+            .filter(|&not_before| not_before > started);
+        let wall = since_epoch(self.clock.wall());
+        let interval = milliseconds(self.interval);
+        let wait = self.journal.update_server(&self.server, |server| {
+            let ahead = wait(server, wall, interval);
+            if ahead > 0 || not_before.is_some() {
+                return Err(ahead);
+            }
+            // Rounded up, so that no rounding lets the next one start early.
+            let start = wall.div_ceil_ms();
+            server.last_start = Some(start);
+            server.next_allowed_at = Some(start + interval);
+            server.ahead = interval;
+            Ok(server.unanswered_since.replace(start))
+        })?;
+        match wait {
+            Ok(unanswered) => {
+                let mut state = self.state();
+                state.phase = Phase::Working { since: started };
+                state.not_before = Some(started + self.interval);
+                let unanswered = unanswered.and_then(|at| u64::try_from(at).ok());
+                let unanswered = unanswered.map(|at| UNIX_EPOCH + Duration::from_millis(at));
+                Ok(Claim::Started {
+                    started,
+                    unanswered,
+                })
+            }
+            Err(ahead) => {
+                let by_wall =
+                    started + Duration::from_millis(u64::try_from(ahead).unwrap_or_default());
+                Ok(Claim::Wait(
+                    not_before.map_or(by_wall, |not_before| not_before.max(by_wall)),
+                ))
+            }
+        }
+    }
+}
+
+/// Milliseconds to wait, zero or less for none. A time that no clock in step can have written is put right.
+fn wait(server: &mut Server, wall: Wall, interval: i64) -> i64 {
+    let now = wall.floor_ms();
+    let mut ahead = server
+        .next_allowed_at
+        .map_or(0, |next| next.saturating_sub(now));
+    if ahead > server.ahead.saturating_add(CLOCK_TOLERANCE_MS) {
+        ahead = server.ahead;
+        server.next_allowed_at = Some(now + ahead);
+    }
+    // Another process may keep a shorter interval than this one.
+    if let Some(start) = &mut server.last_start {
+        if start.saturating_sub(now) > CLOCK_TOLERANCE_MS {
+            *start = now;
+        }
+        if interval > 0 {
+            ahead = ahead.max(start.saturating_add(interval) - now);
+        }
+    }
+    ahead
+}
+
+impl Attempt {
+    /// When an earlier attempt of whatever process started, if nothing is known of its answer: the server may be
+    /// working on it still, so look before sending.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<SystemTime> {
+        self.unanswered
+    }
+
+    /// How long it has been on its way.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends it: the server has answered, whatever it said, and asks for this pause if for any. The time from the
+    /// start is returned.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub fn answered(self, retry_after: Option<Duration>) -> Result<Duration> {
+        let took = self.started.elapsed();
+        let shared = &self.shared;
+        let pause = retry_after.map(|pause| pause.min(LONGEST_RETRY_AFTER));
+        if let Some(pause) = pause {
+            let mut state = shared.state();
+            let pause_ends = Instant::now() + pause;
+            state.not_before = Some(
+                state
+                    .not_before
+                    .map_or(pause_ends, |not_before| not_before.max(pause_ends)),
+            );
+        }
+        let wall = since_epoch(shared.clock.wall());
+        shared.journal.update_server(&shared.server, |server| {
+            server.unanswered_since = None;
+            let Some(pause) = pause.map(milliseconds) else {
+                return;
+            };
+            let end = wall.div_ceil_ms() + pause;
+            // After a clock was set back what was written is no measure; the pause alone is.
+            let set_back = server
+                .last_start
+                .is_some_and(|start| start - wall.floor_ms() > CLOCK_TOLERANCE_MS);
+            if set_back || server.next_allowed_at.is_none_or(|next| next < end) {
+                server.next_allowed_at = Some(end);
+                server.ahead = pause;
+            }
+        })?;
+        Ok(took)
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.shared.state().phase = Phase::Idle;
+    }
+}
+
+/// Says that nothing waits any more, also when the waiting is given up.
+struct WaitingOver<'a>(&'a Shared);
+
+impl Drop for WaitingOver<'_> {
+    fn drop(&mut self) {
+        self.0.state().phase = Phase::Idle;
+    }
+}
+
+/// The wall clock's time since 1970; before that it is 1970.
+#[derive(Clone, Copy)]
+struct Wall(Duration);
+
+fn since_epoch(time: SystemTime) -> Wall {
+    Wall(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+impl Wall {
+    fn floor_ms(self) -> i64 {
+        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX / 2)
+    }
+
+    fn div_ceil_ms(self) -> i64 {
+        i64::try_from(self.0.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX / 2)
+    }
+}
+
+/// Rounded up.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX / 2)
+}

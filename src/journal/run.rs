@@ -1,0 +1,298 @@
+//! Runs and imports as they are recorded, and how a run is begun and found again.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use rusqlite::params;
+use serde_json::Value;
+
+use super::identity::{Prefix, SourceIdentity, without_secrets};
+use super::lock::LockFile;
+use super::log::RunLog;
+use super::{Journal, Trouble, entries};
+use crate::error::{Code, Error, Result};
+use crate::place::Place;
+
+/// One run, as recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// The digest of all that decides what its imports hold.
+    pub plan_digest: String,
+    /// Where its imports go, without secrets.
+    pub target: String,
+    /// When it began.
+    pub created: DateTime<Utc>,
+    /// How it stands.
+    pub state: RunState,
+    /// What else is to be known of it; the caller's own JSON.
+    pub options: Value,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// It goes on, or was cut off.
+    Open,
+    /// All is delivered.
+    Done,
+    /// It ended before its input did; it can be resumed.
+    Failed,
+    /// What it delivered was taken back.
+    Undone,
+}
+
+/// What is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The import's number in the run, from 1, without gaps.
+    pub number: u64,
+    /// Where its first task's record starts.
+    pub first: Place,
+    /// Where its last task's record starts.
+    pub last: Place,
+    /// Where the record after that starts, if it is known; resuming starts there.
+    pub next: Option<Place>,
+    /// Its tasks.
+    pub tasks: u64,
+    /// The annotations in them.
+    pub annotations: u64,
+    /// The predictions in them.
+    pub predictions: u64,
+    /// Its exact size.
+    pub bytes: u64,
+    /// The digest of its bytes, in hexadecimal.
+    pub blake3: String,
+    /// What it is called at the target.
+    pub name: String,
+    /// How far its source had been read, if that was hashed; kept with the source, not with the import.
+    pub read: Option<Prefix>,
+}
+
+/// How an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It may have been sent.
+    Intended,
+    /// The target has its bytes, and no tasks of them.
+    Uploaded,
+    /// The target may be making its tasks.
+    Committing,
+    /// Its tasks are there, each once.
+    Delivered,
+    /// The target refused it, and holds none of its tasks.
+    Refused,
+    /// It may or may not be there: look.
+    InDoubt,
+    /// It was refused, and its tasks are rejects now.
+    SetAside,
+}
+
+/// What a target says it stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Tasks.
+    pub tasks: u64,
+    /// Annotations.
+    pub annotations: u64,
+    /// Predictions.
+    pub predictions: u64,
+}
+
+/// One import, as recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What was to be sent; its `read` is not kept here.
+    pub intent: Intent,
+    /// How it stands.
+    pub state: State,
+    /// The target's handle of its bytes.
+    pub upload_id: Option<u64>,
+    /// How often its tasks were asked for: [`super::RunLog::committing`] counts.
+    pub attempts: u32,
+    /// Why it was refused or is in doubt.
+    pub cause: Option<String>,
+    /// What the target stored, once delivered.
+    pub stored: Option<Counts>,
+    /// When it was first intended.
+    pub intended_at: DateTime<Utc>,
+    /// When its state last changed.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// Where a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The number of the next import.
+    pub number: u64,
+    /// Where the last settled task's record starts; all before it and itself is done.
+    pub after: Place,
+    /// Where the record after it starts, if that is known.
+    pub next: Option<Place>,
+}
+
+impl RunState {
+    pub(super) const ALL: [RunState; 4] = [
+        RunState::Open,
+        RunState::Done,
+        RunState::Failed,
+        RunState::Undone,
+    ];
+
+    /// As it is written: `open`, `done`, `failed`, `undone`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RunState::Open => "open",
+            RunState::Done => "done",
+            RunState::Failed => "failed",
+            RunState::Undone => "undone",
+        }
+    }
+}
+
+impl State {
+    pub(super) const ALL: [State; 7] = [
+        State::Intended,
+        State::Uploaded,
+        State::Committing,
+        State::Delivered,
+        State::Refused,
+        State::InDoubt,
+        State::SetAside,
+    ];
+
+    /// As it is written, such as `in-doubt`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            State::Intended => "intended",
+            State::Uploaded => "uploaded",
+            State::Committing => "committing",
+            State::Delivered => "delivered",
+            State::Refused => "refused",
+            State::InDoubt => "in-doubt",
+            State::SetAside => "set-aside",
+        }
+    }
+
+    /// Whether nothing is left to do for it.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, State::Delivered | State::SetAside)
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Journal {
+    /// Begins a run. `options` must hold no secret; the target and the sources' names lose theirs.
+    ///
+    /// # Errors
+    /// When there is a run of this id, or it cannot be recorded.
+    pub fn begin(
+        &self,
+        run: &str,
+        plan_digest: &str,
+        target: &str,
+        options: &Value,
+        sources: &[SourceIdentity],
+    ) -> Result<RunLog> {
+        let lock = self.lock_run(run)?;
+        let target = without_secrets(target);
+        let run = self.write(|transaction| {
+            if entries::run(transaction, run)?.is_some() {
+                return Err(Trouble::refused(format!("there is a run `{run}` already")));
+            }
+            transaction.execute(
+                "INSERT INTO runs (id, plan_digest, target, created, state, options) VALUES (?, ?, ?, ?, 'open', ?)",
+                params![run, plan_digest, target, now(), options.to_string()],
+            )?;
+            for source in sources {
+                entries::keep_source(transaction, run, source)?;
+            }
+            entries::run(transaction, run)?.ok_or_else(|| unknown(run))
+        })?;
+        Ok(RunLog::new(self.clone(), run, lock))
+    }
+
+    /// The newest run of this plan and target that is not over: open, or failed.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn find_open(&self, plan_digest: &str, target: &str) -> Result<Option<Run>> {
+        let target = without_secrets(target);
+        let mut runs = self.runs()?;
+        runs.retain(|run| matches!(run.state, RunState::Open | RunState::Failed));
+        Ok(runs
+            .into_iter()
+            .rev()
+            .find(|run| run.plan_digest == plan_digest && run.target == target))
+    }
+
+    /// Opens a run's journal again, to go on with it, verify it or undo it. Its state is left as it is.
+    ///
+    /// # Errors
+    /// When there is no such run, or another process has it.
+    pub fn reopen(&self, run: &str) -> Result<RunLog> {
+        let lock = self.lock_run(run)?;
+        let run = self
+            .run(run)?
+            .ok_or_else(|| unknown(run).into_error(&self.path()))?;
+        Ok(RunLog::new(self.clone(), run, lock))
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn run(&self, run: &str) -> Result<Option<Run>> {
+        self.read(|transaction| entries::run(transaction, run))
+    }
+
+    /// All runs, in the order they began.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn runs(&self) -> Result<Vec<Run>> {
+        self.read(entries::runs)
+    }
+
+    fn lock_run(&self, run: &str) -> Result<LockFile> {
+        let name = format!("run-{run}");
+        self.try_lock(&name)?.ok_or_else(|| {
+            let holder = self
+                .lock_holder(&name)
+                .map_or_else(String::new, |process| format!(", process {process}"));
+            Error::new(
+                Code::Journal,
+                format!("run `{run}` is in the hands of another sluice{holder}"),
+            )
+            .help("wait until it has ended, then run again")
+            .exit_with(5)
+        })
+    }
+}
+
+pub(super) fn unknown(run: &str) -> Trouble {
+    Trouble::Refused(
+        Error::new(Code::Journal, format!("there is no run `{run}`"))
+            .help("`sluice runs` lists them"),
+    )
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> i64 {
+    Utc::now().timestamp_millis()
+}
