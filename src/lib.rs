@@ -34,31 +34,51 @@
 //! nothing of chunks. A test holds the source to this.
 
 // What the user asks for, and what will run.
+
 pub mod cli;
+
 pub mod plan;
 
 // The threads and channels.
-pub mod in_order;
+
 pub mod pipeline;
 
-// The rooms, in the order of the flow.
-pub mod batch;
-pub mod decode;
-pub mod deliver;
-pub mod normalize;
-pub mod read;
-pub mod sink;
+pub mod in_order;
+
+// The rooms, in the order of the flow. (Blank lines between them keep rustfmt from sorting them.)
+
 pub mod source;
 
-// The server's API, used by the sink and the commands.
+pub mod read;
+
+pub mod decode;
+
+pub mod normalize;
+
+pub mod batch;
+
+pub mod deliver;
+
+pub mod sink;
+
+// The server's API, for a sink and commands that are not there yet.
+
 pub mod label_studio;
 
 // What every room may use.
+
 pub mod budget;
+
 pub mod buffer;
-pub mod error;
-pub mod journal;
-pub mod place;
-pub mod rejects;
-pub mod report;
+
 pub mod stop;
+
+pub mod place;
+
+pub mod rejects;
+
+pub mod journal;
+
+pub mod report;
+
+pub mod error;

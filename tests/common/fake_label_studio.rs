@@ -139,10 +139,15 @@ impl Fake {
         let shared = Arc::new(Shared::new(faults, options));
         let door = Door::new(Arc::clone(&shared.gate));
         let address = door.address();
-        let service = serve::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+        let service =
+            serve::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
         let serving = tokio::spawn(async move { axum::serve(door, service).await }).abort_handle();
         let braking = tokio::spawn(brake::run(Arc::downgrade(&shared.gate))).abort_handle();
-        Fake { shared, address, running: Running::Here([serving, braking]) }
+        Fake {
+            shared,
+            address,
+            running: Running::Here([serving, braking]),
+        }
     }
 
     /// Starts a server on a thread of its own, where time is real.
@@ -150,12 +155,20 @@ impl Fake {
     pub fn on_thread(faults: Faults, options: Options) -> Fake {
         let (give, take) = mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 let fake = Fake::start(faults, options);
                 let (end, ended) = oneshot::channel();
                 let running = Running::Thread { _end: end };
-                give.send(Fake { shared: Arc::clone(&fake.shared), address: fake.address, running }).ok();
+                give.send(Fake {
+                    shared: Arc::clone(&fake.shared),
+                    address: fake.address,
+                    running,
+                })
+                .ok();
                 ended.await.ok();
             });
         });
@@ -171,7 +184,11 @@ impl Fake {
     /// A token that works: of the old kind if such are taken, else a personal access token.
     #[must_use]
     pub fn token(&self) -> String {
-        if self.shared.options.legacy { LEGACY_TOKEN.to_owned() } else { self.pat() }
+        if self.shared.options.legacy {
+            LEGACY_TOKEN.to_owned()
+        } else {
+            self.pat()
+        }
     }
 
     /// The personal access token.
@@ -192,7 +209,8 @@ impl Fake {
     /// All projects as they are now.
     #[must_use]
     pub fn projects(&self) -> Vec<Project> {
-        self.shared.with(|state| state.projects.values().cloned().collect())
+        self.shared
+            .with(|state| state.projects.values().cloned().collect())
     }
 
     /// Changes what is stored, as a person at the server might.
@@ -209,7 +227,12 @@ impl Fake {
     /// How often each kind of fault has happened, by `Fault::name`.
     #[must_use]
     pub fn faults_seen(&self) -> BTreeMap<&'static str, usize> {
-        self.shared.faults.lock().expect("no one panicked").seen().clone()
+        self.shared
+            .faults
+            .lock()
+            .expect("no one panicked")
+            .seen()
+            .clone()
     }
 
     /// From here on the server is honest.
@@ -220,7 +243,9 @@ impl Fake {
     /// Whether requests are worked on whose connection may have gone.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.history().iter().any(|request| request.finished.is_none())
+        self.history()
+            .iter()
+            .any(|request| request.finished.is_none())
     }
 
     /// Kills the server: connections are reset, work is lost, what is stored stays, the port refuses.
@@ -246,7 +271,13 @@ impl Fake {
             *balance.entry(canonical(task)).or_default() -= 1;
         }
         for task in self.projects().iter().flat_map(|project| &project.tasks) {
-            let Task { data, meta, annotations, predictions, .. } = task;
+            let Task {
+                data,
+                meta,
+                annotations,
+                predictions,
+                ..
+            } = task;
             let parts = |parts: &[Value]| parts.iter().map(without_id).collect::<Vec<_>>();
             let (annotations, predictions) = (parts(annotations), parts(predictions));
             let task = json!({"data": data, "meta": meta, "annotations": annotations, "predictions": predictions});
@@ -256,10 +287,21 @@ impl Fake {
         if balance.is_empty() {
             return Ok(());
         }
-        let missing: i64 = balance.values().filter(|count| **count < 0).map(|count| -count).sum();
+        let missing: i64 = balance
+            .values()
+            .filter(|count| **count < 0)
+            .map(|count| -count)
+            .sum();
         let extra: i64 = balance.values().filter(|count| **count > 0).sum();
-        let some: Vec<String> = balance.iter().take(5).map(|(task, count)| format!("{count:+} {task}")).collect();
-        Err(format!("{missing} tasks are missing, {extra} too many:\n{}", some.join("\n")))
+        let some: Vec<String> = balance
+            .iter()
+            .take(5)
+            .map(|(task, count)| format!("{count:+} {task}"))
+            .collect();
+        Err(format!(
+            "{missing} tasks are missing, {extra} too many:\n{}",
+            some.join("\n")
+        ))
     }
 }
 
@@ -270,7 +312,11 @@ fn canonical(task: &Value) -> String {
         None => (task, &Value::Null),
     };
     let list = |name: &str| task[name].as_array().cloned().unwrap_or_default();
-    let meta = if task["meta"].is_null() { json!({}) } else { task["meta"].clone() };
+    let meta = if task["meta"].is_null() {
+        json!({})
+    } else {
+        task["meta"].clone()
+    };
     json!({"data": data, "meta": meta, "annotations": list("annotations"), "predictions": list("predictions")}).to_string()
 }
 

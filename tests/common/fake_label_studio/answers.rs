@@ -21,7 +21,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(status: u16, body: String) -> Answer {
-        Answer { status, html: false, body, retry_after: None }
+        Answer {
+            status,
+            html: false,
+            body,
+            retry_after: None,
+        }
     }
 
     /// A page, of the server itself or of a proxy before it.
@@ -46,7 +51,12 @@ impl Answer {
                 )
             }
         };
-        Answer { status, html: true, body, retry_after: None }
+        Answer {
+            status,
+            html: true,
+            body,
+            retry_after: None,
+        }
     }
 
     /// An error in the server's own form.
@@ -68,24 +78,40 @@ impl Answer {
     }
 
     pub fn into_response(self) -> Response<Body> {
-        let kind = if self.html { "text/html; charset=utf-8" } else { "application/json" };
+        let kind = if self.html {
+            "text/html; charset=utf-8"
+        } else {
+            "application/json"
+        };
         let mut response = Response::builder()
             .status(self.status)
             .header(header::CONTENT_TYPE, kind)
-            .header(header::SET_COOKIE, " sessionid=eyJ1aWQiOiIxIn0; HttpOnly; Max-Age=1209600; Path=/; SameSite=Lax");
+            .header(
+                header::SET_COOKIE,
+                " sessionid=eyJ1aWQiOiIxIn0; HttpOnly; Max-Age=1209600; Path=/; SameSite=Lax",
+            );
         if self.status == 401 {
             response = response.header(header::WWW_AUTHENTICATE, "Token");
         }
         if let Some(seconds) = self.retry_after {
             response = response.header(header::RETRY_AFTER, seconds);
         }
-        response.body(Body::from(self.body)).expect("the parts are valid")
+        response
+            .body(Body::from(self.body))
+            .expect("the parts are valid")
     }
 }
 
 pub fn uuid(prng: &mut Prng) -> String {
     let (a, b) = (prng.next(), prng.next());
-    format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 48 & 0xfff, b & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 48 & 0xfff,
+        b & 0xffff_ffff_ffff
+    )
 }
 
 /// A value as Python's `repr` writes it. (Members are in the order of their names: the order sent is not kept.)
@@ -96,7 +122,11 @@ pub fn repr(value: &Value) -> String {
         Value::Bool(false) => "False".to_owned(),
         Value::Number(number) => number.to_string(),
         Value::String(text) => {
-            let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+            let quote = if text.contains('\'') && !text.contains('"') {
+                '"'
+            } else {
+                '\''
+            };
             let mut out = String::from(quote);
             for c in text.chars() {
                 match c {
@@ -105,17 +135,27 @@ pub fn repr(value: &Value) -> String {
                     '\r' => out.push_str("\\r"),
                     '\t' => out.push_str("\\t"),
                     c if c == quote => out.extend(['\\', c]),
-                    c if c.is_control() => write!(out, "\\x{:02x}", c as u32).expect("a string takes all"),
+                    c if c.is_control() => {
+                        write!(out, "\\x{:02x}", c as u32).expect("a string takes all")
+                    }
                     c => out.push(c),
                 }
             }
             out.push(quote);
             out
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(repr).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(repr).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(members) => {
-            let member = |(key, value): (&String, &Value)| format!("{}: {}", repr(&Value::from(key.as_str())), repr(value));
-            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+            let member = |(key, value): (&String, &Value)| {
+                format!("{}: {}", repr(&Value::from(key.as_str())), repr(value))
+            };
+            format!(
+                "{{{}}}",
+                members.iter().map(member).collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }

@@ -102,7 +102,10 @@ fn create(state: &mut State, bytes: &[u8]) -> Answer {
         Ok(body) => body,
         Err(answer) => return answer,
     };
-    let (title, config) = (body["title"].as_str().unwrap_or(""), body["label_config"].as_str().unwrap_or("<View></View>"));
+    let (title, config) = (
+        body["title"].as_str().unwrap_or(""),
+        body["label_config"].as_str().unwrap_or("<View></View>"),
+    );
     let length = title.chars().count();
     let wrong = match length {
         0..3 => Some("Ensure this field has at least 3 characters."),
@@ -137,10 +140,17 @@ fn project_json(project: &Project) -> Value {
 
 /// The members that `include` names.
 fn only(value: Value, include: Option<&String>) -> Value {
-    let (Value::Object(members), Some(include)) = (&value, include) else { return value };
+    let (Value::Object(members), Some(include)) = (&value, include) else {
+        return value;
+    };
     let wanted: Vec<&str> = include.split(',').collect();
-    let kept = members.iter().filter(|(name, _)| wanted.contains(&name.as_str()));
-    Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    let kept = members
+        .iter()
+        .filter(|(name, _)| wanted.contains(&name.as_str()));
+    Value::Object(
+        kept.map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// One filter.
@@ -150,42 +160,74 @@ type Test = Box<dyn Fn(&Task) -> bool>;
 fn filter(filters: &Value, uploads: &[Upload]) -> Result<impl Fn(&Task) -> bool + use<>, String> {
     let mut tests: Vec<Test> = Vec::new();
     for item in filters["items"].as_array().into_iter().flatten() {
-        let (name, operator) = (item["filter"].as_str().unwrap_or(""), item["operator"].as_str().unwrap_or(""));
+        let (name, operator) = (
+            item["filter"].as_str().unwrap_or(""),
+            item["operator"].as_str().unwrap_or(""),
+        );
         let value = item["value"].clone();
         match (name.strip_prefix("filter:tasks:"), operator) {
             (Some("file_upload_id"), "equal") => {
                 let wanted = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-                tests.push(Box::new(move |task| task.file_upload == wanted && wanted.is_some()));
+                tests.push(Box::new(move |task| {
+                    task.file_upload == wanted && wanted.is_some()
+                }));
             }
             (Some("file_upload"), "equal" | "contains") => {
                 let text = value.as_str().unwrap_or("").to_lowercase();
                 let exact = operator == "equal";
-                let fits = |file: &str| if exact { file == text } else { file.to_lowercase().contains(&text) };
-                let ids: Vec<u64> = uploads.iter().filter(|one| fits(&one.file)).map(|one| one.id).collect();
-                tests.push(Box::new(move |task| task.file_upload.is_some_and(|id| ids.contains(&id))));
+                let fits = |file: &str| {
+                    if exact {
+                        file == text
+                    } else {
+                        file.to_lowercase().contains(&text)
+                    }
+                };
+                let ids: Vec<u64> = uploads
+                    .iter()
+                    .filter(|one| fits(&one.file))
+                    .map(|one| one.id)
+                    .collect();
+                tests.push(Box::new(move |task| {
+                    task.file_upload.is_some_and(|id| ids.contains(&id))
+                }));
             }
             _ => return Err(format!("the fake does not know the filter {item}")),
         }
     }
     let any = filters["conjunction"] == "or";
-    Ok(move |task: &Task| if any { tests.iter().any(|test| test(task)) } else { tests.iter().all(|test| test(task)) })
+    Ok(move |task: &Task| {
+        if any {
+            tests.iter().any(|test| test(task))
+        } else {
+            tests.iter().all(|test| test(task))
+        }
+    })
 }
 
 fn tasks(state: &mut State, here: u64, query: &BTreeMap<String, String>) -> Answer {
     let project = &state.projects[&here];
-    let view: Value = query.get("query").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let view: Value = query
+        .get("query")
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     let keep = match filter(&view["filters"], &project.uploads) {
         Ok(keep) => keep,
         Err(why) => return Answer::error(500, &why, &mut state.prng),
     };
-    let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |name: &str, default: usize| {
+        query
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
     let (size, page) = (number("page_size", 100).max(1), number("page", 1));
     let found: Vec<&Task> = project.tasks.iter().filter(|task| keep(task)).collect();
     if page == 0 || page > 1 && (page - 1) * size >= found.len() {
         return Answer::error(404, "Invalid page.", &mut state.prng);
     }
     if project.poisoned {
-        let detail = "'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed";
+        let detail =
+            "'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed";
         return Answer::error(500, detail, &mut state.prng);
     }
     let (mut annotations, mut predictions) = (0, 0);
@@ -203,22 +245,41 @@ fn tasks(state: &mut State, here: u64, query: &BTreeMap<String, String>) -> Answ
     let shown = Value::from(shown);
     Answer::json(
         200,
-        format!(r#"{{"total_annotations":{annotations},"total_predictions":{predictions},"total":{total},"tasks":{shown}}}"#),
+        format!(
+            r#"{{"total_annotations":{annotations},"total_predictions":{predictions},"total":{total},"tasks":{shown}}}"#
+        ),
     )
 }
 
 fn task_json(task: &Task, project: &Project) -> Value {
     let part = |part: &Value, more: Value| {
         let mut members: Map<String, Value> = more.as_object().cloned().unwrap_or_default();
-        members.extend([("task".to_owned(), task.id.into()), ("project".to_owned(), project.id.into())]);
+        members.extend([
+            ("task".to_owned(), task.id.into()),
+            ("project".to_owned(), project.id.into()),
+        ]);
         members.extend(part.as_object().cloned().unwrap_or_default());
         Value::Object(members)
     };
-    let annotation = json!({"completed_by": 1, "was_cancelled": false, "ground_truth": true, "lead_time": null});
-    let prediction = json!({"model_version": "undefined", "score": null, "cluster": null, "neighbors": null});
-    let annotations: Vec<Value> = task.annotations.iter().map(|one| part(one, annotation.clone())).collect();
-    let predictions: Vec<Value> = task.predictions.iter().map(|one| part(one, prediction.clone())).collect();
-    let file = project.uploads.iter().find(|one| Some(one.id) == task.file_upload).map(Upload::stored_name);
+    let annotation =
+        json!({"completed_by": 1, "was_cancelled": false, "ground_truth": true, "lead_time": null});
+    let prediction =
+        json!({"model_version": "undefined", "score": null, "cluster": null, "neighbors": null});
+    let annotations: Vec<Value> = task
+        .annotations
+        .iter()
+        .map(|one| part(one, annotation.clone()))
+        .collect();
+    let predictions: Vec<Value> = task
+        .predictions
+        .iter()
+        .map(|one| part(one, prediction.clone()))
+        .collect();
+    let file = project
+        .uploads
+        .iter()
+        .find(|one| Some(one.id) == task.file_upload)
+        .map(Upload::stored_name);
     json!({
         "id": task.id,
         "inner_id": task.inner_id,
@@ -238,7 +299,12 @@ fn task_json(task: &Task, project: &Project) -> Value {
     })
 }
 
-fn delete_tasks(state: &mut State, here: u64, query: &BTreeMap<String, String>, bytes: &[u8]) -> Answer {
+fn delete_tasks(
+    state: &mut State,
+    here: u64,
+    query: &BTreeMap<String, String>,
+    bytes: &[u8],
+) -> Answer {
     let body = match body_json(bytes, &mut state.prng) {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -251,16 +317,27 @@ fn delete_tasks(state: &mut State, here: u64, query: &BTreeMap<String, String>, 
         Err(why) => return Answer::error(500, &why, &mut state.prng),
     };
     let picked = &body["selectedItems"];
-    let listed = |name: &str, id: u64| picked[name].as_array().is_some_and(|ids| ids.contains(&id.into()));
+    let listed = |name: &str, id: u64| {
+        picked[name]
+            .as_array()
+            .is_some_and(|ids| ids.contains(&id.into()))
+    };
     let goes = |task: &Task| {
-        let chosen = if picked["all"] == true { !listed("excluded", task.id) } else { listed("included", task.id) };
+        let chosen = if picked["all"] == true {
+            !listed("excluded", task.id)
+        } else {
+            listed("included", task.id)
+        };
         chosen && keep(task)
     };
     let project = state.project(here);
     let before = project.tasks.len();
     project.tasks.retain(|task| !goes(task));
     let count = before - project.tasks.len();
-    Answer::json(200, format!(r#"{{"processed_items":{count},"reload":false,"detail":"Deleted {count} tasks"}}"#))
+    Answer::json(
+        200,
+        format!(r#"{{"processed_items":{count},"reload":false,"detail":"Deleted {count} tasks"}}"#),
+    )
 }
 
 fn delete_uploads(state: &mut State, here: u64, bytes: &[u8]) -> Answer {
@@ -275,5 +352,8 @@ fn delete_uploads(state: &mut State, here: u64, bytes: &[u8]) -> Answer {
     for task in &mut project.tasks {
         task.file_upload = task.file_upload.filter(|id| !ids.contains(id));
     }
-    Answer::json(200, format!(r#"{{"deleted":{}}}"#, before - project.uploads.len()))
+    Answer::json(
+        200,
+        format!(r#"{{"deleted":{}}}"#, before - project.uploads.len()),
+    )
 }

@@ -54,7 +54,10 @@ pub enum Fault {
     /// Stored without annotations and predictions; a 201 with counts of 0.
     LoseExtras,
     /// An HTML page of 500, 502 or 504; stored that long after it, if at all (zero: before it).
-    Html { status: u16, stores: Option<Duration> },
+    Html {
+        status: u16,
+        stores: Option<Duration>,
+    },
     /// A proxy's 413, before the body is read.
     TooLarge,
     /// A proxy's 429; `retry_after` in seconds.
@@ -93,7 +96,9 @@ impl Fault {
 
     fn fits(&self, call: Call, bearer: bool) -> bool {
         match self {
-            Fault::DropReply | Fault::Html { .. } | Fault::TooMany { .. } | Fault::Slow { .. } => call != Call::About,
+            Fault::DropReply | Fault::Html { .. } | Fault::TooMany { .. } | Fault::Slow { .. } => {
+                call != Call::About
+            }
             Fault::LoseExtras => call.makes_tasks(),
             Fault::TokenExpires => bearer && call != Call::Refresh && call != Call::About,
             Fault::Honest
@@ -155,7 +160,13 @@ pub struct Faults {
 
 impl Faults {
     fn new(seeded: Option<Prng>, left: u64) -> Faults {
-        Faults { seeded, script: VecDeque::new(), left, latest: Duration::from_secs(20), seen: BTreeMap::new() }
+        Faults {
+            seeded,
+            script: VecDeque::new(),
+            left,
+            latest: Duration::from_secs(20),
+            seen: BTreeMap::new(),
+        }
     }
 
     /// An honest server.
@@ -176,14 +187,23 @@ impl Faults {
     #[must_use]
     pub fn script(faults: Vec<Fault>) -> Faults {
         let script = faults.into_iter().map(|fault| (None, fault)).collect();
-        Faults { script, ..Faults::none() }
+        Faults {
+            script,
+            ..Faults::none()
+        }
     }
 
     /// These, in this order, each at the first request of its kind.
     #[must_use]
     pub fn script_on(faults: Vec<(Call, Fault)>) -> Faults {
-        let script = faults.into_iter().map(|(call, fault)| (Some(call), fault)).collect();
-        Faults { script, ..Faults::none() }
+        let script = faults
+            .into_iter()
+            .map(|(call, fault)| (Some(call), fault))
+            .collect();
+        Faults {
+            script,
+            ..Faults::none()
+        }
     }
 
     /// The longest that tasks may come after their connection has gone (20 s): who waits longer than this before
@@ -208,7 +228,10 @@ impl Faults {
 
     /// What happens to this request, whose body is so long and carries an access token or does not.
     pub fn draw(&mut self, call: Call, length: usize, bearer: bool) -> Fault {
-        let fault = self.scripted(call, bearer).or_else(|| self.drawn(call, length, bearer)).unwrap_or(Fault::Honest);
+        let fault = self
+            .scripted(call, bearer)
+            .or_else(|| self.drawn(call, length, bearer))
+            .unwrap_or(Fault::Honest);
         if fault != Fault::Honest {
             *self.seen.entry(fault.name()).or_default() += 1;
         }
@@ -218,12 +241,20 @@ impl Faults {
     fn scripted(&mut self, call: Call, bearer: bool) -> Option<Fault> {
         let (on, fault) = self.script.front()?;
         let here = on.map_or(call.is_import(), |on| on == call) && fault.fits(call, bearer);
-        if here { self.script.pop_front().map(|(_, fault)| fault) } else { None }
+        if here {
+            self.script.pop_front().map(|(_, fault)| fault)
+        } else {
+            None
+        }
     }
 
     fn drawn(&mut self, call: Call, length: usize, bearer: bool) -> Option<Fault> {
         let prng = self.seeded.as_mut().filter(|_| self.left > 0)?;
-        let share = if call.is_import() { OF_IMPORTS } else { OF_OTHERS };
+        let share = if call.is_import() {
+            OF_IMPORTS
+        } else {
+            OF_OTHERS
+        };
         if prng.below(100) >= share {
             return None;
         }
@@ -231,20 +262,40 @@ impl Faults {
         loop {
             let fault = match prng.below(17) {
                 0 | 1 => Fault::DropReply,
-                2 => Fault::StoreLate { after: prng.seconds(1, late) },
+                2 => Fault::StoreLate {
+                    after: prng.seconds(1, late),
+                },
                 3 | 4 => Fault::StoreTwice,
                 5 => Fault::ErrorAfterStoring,
                 6 => Fault::ErrorBeforeStoring,
                 7 | 8 => Fault::LoseExtras,
-                9 => Fault::Html { status: 500, stores: Some(Duration::ZERO).filter(|_| prng.below(2) == 0) },
-                10 => Fault::Html { status: 502, stores: Some(prng.seconds(0, late)).filter(|_| prng.below(2) == 0) },
-                11 => Fault::Html { status: 504, stores: Some(prng.seconds(0, late)) },
+                9 => Fault::Html {
+                    status: 500,
+                    stores: Some(Duration::ZERO).filter(|_| prng.below(2) == 0),
+                },
+                10 => Fault::Html {
+                    status: 502,
+                    stores: Some(prng.seconds(0, late)).filter(|_| prng.below(2) == 0),
+                },
+                11 => Fault::Html {
+                    status: 504,
+                    stores: Some(prng.seconds(0, late)),
+                },
                 12 => Fault::TooLarge,
-                13 => Fault::TooMany { retry_after: 1 + prng.below(90) },
-                14 => Fault::Slow { by: prng.seconds(5, 200) },
-                15 => Fault::CutUpload { at: prng.below(length as u64 + 1) as usize },
+                13 => Fault::TooMany {
+                    retry_after: 1 + prng.below(90),
+                },
+                14 => Fault::Slow {
+                    by: prng.seconds(5, 200),
+                },
+                15 => Fault::CutUpload {
+                    at: prng.below(length as u64 + 1) as usize,
+                },
                 _ if prng.below(2) == 0 => Fault::TokenExpires,
-                _ => Fault::Restart { stores: prng.below(2) == 0, down: prng.seconds(0, 30) },
+                _ => Fault::Restart {
+                    stores: prng.below(2) == 0,
+                    down: prng.seconds(0, 30),
+                },
             };
             if fault.fits(call, bearer) {
                 self.left -= 1;

@@ -34,10 +34,20 @@ pub struct Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.status.map_or("no answer".to_owned(), |status| status.to_string());
+        let status = self
+            .status
+            .map_or("no answer".to_owned(), |status| status.to_string());
         let fault = self.fault.unwrap_or("honest");
-        write!(f, "request {} {} {}: {status}, {fault}, ", self.number, self.method, self.path)?;
-        write!(f, "{} bytes, {} stored, uploads {:?}", self.body_bytes, self.stored, self.uploads)
+        write!(
+            f,
+            "request {} {} {}: {status}, {fault}, ",
+            self.number, self.method, self.path
+        )?;
+        write!(
+            f,
+            "{} bytes, {} stored, uploads {:?}",
+            self.body_bytes, self.stored, self.uploads
+        )
     }
 }
 
@@ -47,7 +57,10 @@ const SLACK: Duration = Duration::from_millis(STRIDE.as_millis() as u64 + 50);
 /// Never two task-creating requests at once, as a client sees them: the next starts after the answer to the last, or
 /// after its connection has gone. (What the server goes on doing without a connection, no client can see.)
 pub fn no_overlap(history: &[Request]) -> Result<(), String> {
-    let creating: Vec<_> = history.iter().filter(|request| request.call.makes_tasks()).collect();
+    let creating: Vec<_> = history
+        .iter()
+        .filter(|request| request.call.makes_tasks())
+        .collect();
     for pair in creating.windows(2) {
         let [first, second] = pair else { continue };
         // A reset and the next connection may come in in the same moment.
@@ -95,14 +108,23 @@ pub fn spaced(history: &[Request], interval: Duration) -> Result<(), String> {
 
 /// The same of task-creating requests alone, for a client that uploads ahead and paces the commits.
 pub fn commits_spaced(history: &[Request], interval: Duration) -> Result<(), String> {
-    apart(&history.iter().filter(|request| request.call.makes_tasks()).collect::<Vec<_>>(), interval)
+    apart(
+        &history
+            .iter()
+            .filter(|request| request.call.makes_tasks())
+            .collect::<Vec<_>>(),
+        interval,
+    )
 }
 
 fn apart(requests: &[&Request], interval: Duration) -> Result<(), String> {
     for pair in requests.windows(2) {
         let gap = pair[1].start - pair[0].start;
         if gap + SLACK.min(interval / 3) < interval {
-            return Err(format!("{gap:?} lie between the starts of\n{}\nand\n{}", pair[0], pair[1]));
+            return Err(format!(
+                "{gap:?} lie between the starts of\n{}\nand\n{}",
+                pair[0], pair[1]
+            ));
         }
     }
     Ok(())

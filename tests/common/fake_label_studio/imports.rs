@@ -42,7 +42,12 @@ struct Ready {
 }
 
 /// Starts the work and gives what is sent back, if anything is: the work goes on without a connection.
-pub fn start(shared: &Arc<Shared>, order: Order, fault: Fault, line: Line) -> oneshot::Receiver<Answer> {
+pub fn start(
+    shared: &Arc<Shared>,
+    order: Order,
+    fault: Fault,
+    line: Line,
+) -> oneshot::Receiver<Answer> {
     let (reply, answer) = oneshot::channel();
     let community = shared.options.edition == Edition::Community;
     let (task, number) = (Arc::clone(shared), order.number);
@@ -63,11 +68,19 @@ struct Done(Arc<Shared>, usize);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.entry(self.1, |entry| entry.finished = Some(tokio::time::Instant::now()));
+        self.0.entry(self.1, |entry| {
+            entry.finished = Some(tokio::time::Instant::now())
+        });
     }
 }
 
-async fn in_request(shared: &Arc<Shared>, order: &Order, fault: &Fault, line: &Line, reply: oneshot::Sender<Answer>) {
+async fn in_request(
+    shared: &Arc<Shared>,
+    order: &Order,
+    fault: &Fault,
+    line: &Line,
+    reply: oneshot::Sender<Answer>,
+) {
     let ready = match shared.with(|state| prepare(state, order)) {
         Ok(ready) => ready,
         Err(answer) => {
@@ -75,7 +88,9 @@ async fn in_request(shared: &Arc<Shared>, order: &Order, fault: &Fault, line: &L
             return;
         }
     };
-    shared.entry(order.number, |entry| entry.uploads.clone_from(&ready.uploads));
+    shared.entry(order.number, |entry| {
+        entry.uploads.clone_from(&ready.uploads)
+    });
     if let Fault::StoreLate { .. } = fault {
         line.cut();
     }
@@ -124,8 +139,18 @@ async fn in_request(shared: &Arc<Shared>, order: &Order, fault: &Fault, line: &L
 }
 
 /// Other editions answer with a number at once and work in a queue.
-async fn in_background(shared: &Arc<Shared>, order: &Order, fault: &Fault, line: &Line, reply: oneshot::Sender<Answer>) {
-    let kind = if order.call == Call::Reimport { "reimport" } else { "import" };
+async fn in_background(
+    shared: &Arc<Shared>,
+    order: &Order,
+    fault: &Fault,
+    line: &Line,
+    reply: oneshot::Sender<Answer>,
+) {
+    let kind = if order.call == Call::Reimport {
+        "reimport"
+    } else {
+        "import"
+    };
     let mut after = Duration::ZERO;
     if let Fault::Html { status, stores } = fault {
         reply.send(Answer::html(*status)).ok();
@@ -142,7 +167,15 @@ async fn in_background(shared: &Arc<Shared>, order: &Order, fault: &Fault, line:
     if let Fault::StoreLate { after: late } | Fault::Slow { by: late } = fault {
         after = *late;
     }
-    let id = shared.with(|state| state.jobs.keys().filter(|(of, _)| *of == kind).map(|(_, id)| *id).max().unwrap_or(0));
+    let id = shared.with(|state| {
+        state
+            .jobs
+            .keys()
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, id)| *id)
+            .max()
+            .unwrap_or(0)
+    });
     let set = |status: &'static str, error: Option<String>, result: Map<String, Value>| {
         shared.with(|state| {
             if let Some(job) = state.jobs.get_mut(&(kind, id)) {
@@ -155,11 +188,17 @@ async fn in_background(shared: &Arc<Shared>, order: &Order, fault: &Fault, line:
         Ok(ready) => ready,
         Err(answer) => {
             let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-            let why = if body["validation_errors"].is_null() { &body["detail"] } else { &body["validation_errors"] };
+            let why = if body["validation_errors"].is_null() {
+                &body["detail"]
+            } else {
+                &body["validation_errors"]
+            };
             return set("failed", Some(why.to_string()), Map::new());
         }
     };
-    shared.entry(order.number, |entry| entry.uploads.clone_from(&ready.uploads));
+    shared.entry(order.number, |entry| {
+        entry.uploads.clone_from(&ready.uploads)
+    });
     sleep(time(shared, order, &ready) + after).await;
     let lost = || Some("terminating connection due to administrator command".to_owned());
     match fault {
@@ -172,7 +211,11 @@ async fn in_background(shared: &Arc<Shared>, order: &Order, fault: &Fault, line:
             if *stores {
                 commit(shared, order, &ready, fault);
             }
-            set("failed", Some("Work-horse terminated unexpectedly".to_owned()), Map::new());
+            set(
+                "failed",
+                Some("Work-horse terminated unexpectedly".to_owned()),
+                Map::new(),
+            );
             shared.crash(order.number, *down);
         }
         _ => {
@@ -192,7 +235,11 @@ fn database_error(shared: &Shared) -> Answer {
 
 /// How long the server works on it.
 fn time(shared: &Shared, order: &Order, ready: &Ready) -> Duration {
-    let annotated = ready.items.iter().filter(|item| item.is_annotated()).count();
+    let annotated = ready
+        .items
+        .iter()
+        .filter(|item| item.is_annotated())
+        .count();
     let tasks = match order.call {
         Call::Upload => 0,
         _ => ready.items.len() + 4 * annotated + 4 * ready.replaces.len(),
@@ -209,7 +256,10 @@ fn prepare(state: &mut State, order: &Order) -> Result<Ready, Answer> {
                 let end = name.rsplit_once('.').map_or("", |(_, end)| end);
                 if end != "json" {
                     let why = format!(".{end} extension is not supported");
-                    return Err(Answer::invalid(&json!({ "non_field_errors": [why] }), &mut state.prng));
+                    return Err(Answer::invalid(
+                        &json!({ "non_field_errors": [why] }),
+                        &mut state.prng,
+                    ));
                 }
                 uploads.push(state.upload(order.project, name, bytes.clone()));
             }
@@ -220,7 +270,12 @@ fn prepare(state: &mut State, order: &Order) -> Result<Ready, Answer> {
         Load::Body(bytes) => {
             let body = body_json(bytes, &mut state.prng)?;
             if order.call == Call::Reimport {
-                uploads = body["file_upload_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+                uploads = body["file_upload_ids"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_u64)
+                    .collect();
                 for upload in &uploads {
                     values.extend(state.read(order.project, *upload)?);
                 }
@@ -233,8 +288,16 @@ fn prepare(state: &mut State, order: &Order) -> Result<Ready, Answer> {
         }
     }
     let from_files = !uploads.is_empty();
-    let columns = if from_files { columns(&values) } else { Vec::new() };
-    let formats = if from_files && !values.is_empty() { uploads.len() } else { 0 };
+    let columns = if from_files {
+        columns(&values)
+    } else {
+        Vec::new()
+    };
+    let formats = if from_files && !values.is_empty() {
+        uploads.len()
+    } else {
+        0
+    };
     let items = match order.call {
         // An unknown upload is no error, and an upload alone is read but not checked against the labelling config.
         Call::Reimport if values.is_empty() => Vec::new(),
@@ -244,22 +307,49 @@ fn prepare(state: &mut State, order: &Order) -> Result<Ready, Answer> {
     let replaces = match order.call {
         Call::Reimport => {
             let ours = |upload: Option<u64>| upload.is_some_and(|id| uploads.contains(&id));
-            state.project(order.project).tasks.iter().filter(|task| ours(task.file_upload)).map(|task| task.id).collect()
+            state
+                .project(order.project)
+                .tasks
+                .iter()
+                .filter(|task| ours(task.file_upload))
+                .map(|task| task.id)
+                .collect()
         }
         _ => Vec::new(),
     };
-    Ok(Ready { uploads, items, columns, formats, replaces })
+    Ok(Ready {
+        uploads,
+        items,
+        columns,
+        formats,
+        replaces,
+    })
 }
 
 /// The keys that all items have.
 fn columns(items: &[Value]) -> Vec<String> {
-    let keys = |item: &Value| item["data"].as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
-    let all = items.iter().map(keys).reduce(|all: BTreeSet<String>, one| &all & &one);
+    let keys = |item: &Value| {
+        item["data"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.clone())
+            .collect()
+    };
+    let all = items
+        .iter()
+        .map(keys)
+        .reduce(|all: BTreeSet<String>, one| &all & &one);
     all.into_iter().flatten().collect()
 }
 
 /// Stores, and words the reply: as text, and as members for a job.
-fn commit(shared: &Shared, order: &Order, ready: &Ready, fault: &Fault) -> (Answer, Map<String, Value>) {
+fn commit(
+    shared: &Shared,
+    order: &Order,
+    ready: &Ready,
+    fault: &Fault,
+) -> (Answer, Map<String, Value>) {
     let twice = *fault == Fault::StoreTwice;
     let extras = *fault != Fault::LoseExtras;
     let mut uploads = ready.uploads.clone();
@@ -279,7 +369,13 @@ fn commit(shared: &Shared, order: &Order, ready: &Ready, fault: &Fault) -> (Answ
                     .iter()
                     .map(|(name, bytes)| state.upload(order.project, name, bytes.clone()))
                     .collect();
-                let to = |old: Option<u64>| ready.uploads.iter().position(|id| Some(*id) == old).map(|at| second[at]);
+                let to = |old: Option<u64>| {
+                    ready
+                        .uploads
+                        .iter()
+                        .position(|id| Some(*id) == old)
+                        .map(|at| second[at])
+                };
                 for item in &mut again {
                     *item = item.clone().of(to(item.upload()).unwrap_or_default());
                 }
@@ -294,7 +390,9 @@ fn commit(shared: &Shared, order: &Order, ready: &Ready, fault: &Fault) -> (Answ
     });
     shared.entry(order.number, |entry| {
         entry.stored = rows;
-        entry.uploads.extend(uploads.iter().filter(|id| !ready.uploads.contains(id)));
+        entry
+            .uploads
+            .extend(uploads.iter().filter(|id| !ready.uploads.contains(id)));
     });
     let count = ready.items.len();
     let duration = time(shared, order, ready).as_secs_f64();
@@ -305,9 +403,17 @@ fn commit(shared: &Shared, order: &Order, ready: &Ready, fault: &Fault) -> (Answ
         (0, _) => json!({}),
         (files, _) => json!({ ".json": files }),
     };
-    let tasks_list = if order.call == Call::Reimport { "" } else { r#""could_be_tasks_list":false,"# };
+    let tasks_list = if order.call == Call::Reimport {
+        ""
+    } else {
+        r#""could_be_tasks_list":false,"#
+    };
     let with_ids = order.return_ids && order.call == Call::Import;
-    let task_ids = if with_ids { format!(r#","task_ids":{ids}"#) } else { String::new() };
+    let task_ids = if with_ids {
+        format!(r#","task_ids":{ids}"#)
+    } else {
+        String::new()
+    };
     let body = format!(
         r#"{{"task_count":{count},"annotation_count":{annotations},"prediction_count":{predictions},"duration":{duration:?},"file_upload_ids":{list},{tasks_list}"found_formats":{formats},"data_columns":{columns}{task_ids}}}"#
     );

@@ -1,11 +1,11 @@
 //! The wire: a door that can be shut and opened again on its port, and connections that can be cut from outside.
 
-use std::{fmt, io};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
+use std::{fmt, io};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -19,7 +19,9 @@ pub struct Line(Arc<Inner>);
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("cut", &self.0.cut).finish_non_exhaustive()
+        f.debug_struct("Line")
+            .field("cut", &self.0.cut)
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,7 +36,14 @@ impl Line {
     /// Ends the connection by a reset: what the client has not read yet is lost.
     pub fn cut(&self) {
         self.0.cut.store(true, Ordering::SeqCst);
-        for waker in self.0.waiting.lock().expect("no one panicked").iter_mut().filter_map(Option::take) {
+        for waker in self
+            .0
+            .waiting
+            .lock()
+            .expect("no one panicked")
+            .iter_mut()
+            .filter_map(Option::take)
+        {
             waker.wake();
         }
     }
@@ -42,7 +51,11 @@ impl Line {
     fn check(&self, side: usize, context: &Context<'_>) -> io::Result<()> {
         self.0.waiting.lock().expect("no one panicked")[side] = Some(context.waker().clone());
         let cut = self.0.cut.load(Ordering::SeqCst);
-        if cut { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if cut {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn moved<T>(&self, outcome: Poll<T>) -> Poll<T> {
@@ -66,7 +79,11 @@ pub struct Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.line.check(0, context)?;
         let outcome = Pin::new(&mut self.tcp).poll_read(context, into);
         self.line.moved(outcome)
@@ -74,7 +91,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.line.check(1, context)?;
         let outcome = Pin::new(&mut self.tcp).poll_write(context, bytes);
         self.line.moved(outcome)
@@ -110,7 +131,12 @@ pub struct Gate {
 
 impl Gate {
     pub fn new() -> Gate {
-        Gate { open: watch::Sender::new(true), listens: watch::Sender::new(true), lines: Mutex::default(), traffic: Arc::default() }
+        Gate {
+            open: watch::Sender::new(true),
+            listens: watch::Sender::new(true),
+            lines: Mutex::default(),
+            traffic: Arc::default(),
+        }
     }
 
     /// Refuses new connections from here on and resets those there are.
@@ -130,7 +156,11 @@ impl Gate {
     /// Until the door is as it is to be.
     pub async fn settled(&self) {
         let open = *self.open.borrow();
-        self.listens.subscribe().wait_for(|listens| *listens == open).await.ok();
+        self.listens
+            .subscribe()
+            .wait_for(|listens| *listens == open)
+            .await
+            .ok();
     }
 }
 
@@ -144,9 +174,16 @@ pub struct Door {
 
 impl Door {
     pub fn new(gate: Arc<Gate>) -> Door {
-        let listener = bind(([127, 0, 0, 1], 0).into()).and_then(|socket| socket.listen(1024)).expect("a port is free");
+        let listener = bind(([127, 0, 0, 1], 0).into())
+            .and_then(|socket| socket.listen(1024))
+            .expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
-        Door { listener: Some(listener), address, open: gate.open.subscribe(), gate }
+        Door {
+            listener: Some(listener),
+            address,
+            open: gate.open.subscribe(),
+            gate,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {

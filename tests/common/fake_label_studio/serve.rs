@@ -42,14 +42,21 @@ pub struct Shared {
 
 impl Shared {
     pub fn new(faults: Faults, options: Options) -> Shared {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         Shared {
             state: Mutex::new(State::new(&options)),
             options,
             gate: Arc::new(Gate::new()),
             faults: Mutex::new(faults),
             history: Mutex::default(),
-            pat: jwt("refresh", now, 200 * 365 * 86_400, "e462545927a649cba5a7d077616f55e2"),
+            pat: jwt(
+                "refresh",
+                now,
+                200 * 365 * 86_400,
+                "e462545927a649cba5a7d077616f55e2",
+            ),
             access: Mutex::default(),
             works: Mutex::default(),
             born: (Instant::now(), now),
@@ -103,22 +110,37 @@ impl Shared {
         };
         let mut access = self.access.lock().expect("no one panicked");
         match body["refresh"].as_str() {
-            None => Answer::invalid(&json!({"refresh": ["This field is required."]}), &mut guard.prng),
+            None => Answer::invalid(
+                &json!({"refresh": ["This field is required."]}),
+                &mut guard.prng,
+            ),
             Some(token) if token == self.pat => {
                 let id = guard.uuid().replace('-', "");
                 let token = jwt("access", self.seconds(), ACCESS_SECONDS, &id);
-                access.insert(token.clone(), Instant::now() + Duration::from_secs(ACCESS_SECONDS));
+                access.insert(
+                    token.clone(),
+                    Instant::now() + Duration::from_secs(ACCESS_SECONDS),
+                );
                 Answer::json(200, format!(r#"{{"access":"{token}"}}"#))
             }
-            Some(token) if access.contains_key(token) => Answer::error(401, "Token has wrong type", &mut guard.prng),
+            Some(token) if access.contains_key(token) => {
+                Answer::error(401, "Token has wrong type", &mut guard.prng)
+            }
             Some(_) => Answer::error(401, "Token is invalid", &mut guard.prng),
         }
     }
 
     fn authorize(&self, headers: &HeaderMap) -> Result<(), Answer> {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         let given = text("authorization");
-        let legacy = given.strip_prefix("Token ").or(Some(text("x-api-key")).filter(|key| !key.is_empty()));
+        let legacy = given
+            .strip_prefix("Token ")
+            .or(Some(text("x-api-key")).filter(|key| !key.is_empty()));
         let denied = match legacy {
             Some(LEGACY_TOKEN) if self.options.legacy => return Ok(()),
             Some(LEGACY_TOKEN) => {
@@ -127,7 +149,9 @@ impl Shared {
             Some(_) => "Invalid token.",
             None => {
                 let access = self.access.lock().expect("no one panicked");
-                let end = given.strip_prefix("Bearer ").and_then(|token| access.get(token));
+                let end = given
+                    .strip_prefix("Bearer ")
+                    .and_then(|token| access.get(token));
                 if end.is_some_and(|end| Instant::now() < *end) {
                     return Ok(());
                 }
@@ -141,14 +165,22 @@ impl Shared {
 fn jwt(kind: &str, now: u64, lasts: u64, id: &str) -> String {
     let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
     let exp = now + lasts;
-    let claims = format!(r#"{{"token_type":"{kind}","exp":{exp},"iat":{now},"jti":"{id}","user_id":"1"}}"#);
-    let signed = format!("{}.{}", encode(r#"{"alg":"HS256","typ":"JWT"}"#), encode(&claims));
+    let claims =
+        format!(r#"{{"token_type":"{kind}","exp":{exp},"iat":{now},"jti":"{id}","user_id":"1"}}"#);
+    let signed = format!(
+        "{}.{}",
+        encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+        encode(&claims)
+    );
     let signature = BASE64_URL_SAFE_NO_PAD.encode(blake3::hash(signed.as_bytes()).as_bytes());
     format!("{signed}.{signature}")
 }
 
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(shared)
+    Router::new()
+        .fallback(answer)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(shared)
 }
 
 /// A request in the history; without an answer when it is dropped, it has had none.
@@ -156,14 +188,16 @@ struct Entry<'a>(&'a Shared, usize);
 
 impl Entry<'_> {
     fn close(self, answer: Answer) -> Response<Body> {
-        self.0.entry(self.1, |entry| entry.status = Some(answer.status));
+        self.0
+            .entry(self.1, |entry| entry.status = Some(answer.status));
         answer.into_response()
     }
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let makes_own_end = |entry: &Request| entry.call.makes_tasks() || entry.call == Call::Upload;
+        let makes_own_end =
+            |entry: &Request| entry.call.makes_tasks() || entry.call == Call::Upload;
         self.0.entry(self.1, |entry| {
             entry.answered = Some(Instant::now());
             if !makes_own_end(entry) || entry.status.is_some() && entry.stored == 0 {
@@ -227,25 +261,53 @@ async fn answer(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let query: BTreeMap<String, String> =
-        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let path = parts.uri.path().strip_prefix(shared.options.prefix.as_str()).unwrap_or("/?").to_owned();
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+    let path = parts
+        .uri
+        .path()
+        .strip_prefix(shared.options.prefix.as_str())
+        .unwrap_or("/?")
+        .to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let commits = bool_of(&query, "commit_to_project", true);
     let call = call_of(parts.method.as_str(), &segments, commits == Ok(false));
     let number = open(&shared, call, &parts);
     let entry = Entry(&shared, number);
-    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let bearer = parts.headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
-    let mut fault = shared.faults.lock().expect("no one panicked").draw(call, length.unwrap_or(0), bearer);
-    if shared.options.max_body.is_some_and(|most| length.unwrap_or(0) > most) {
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let bearer = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
+    let mut fault =
+        shared
+            .faults
+            .lock()
+            .expect("no one panicked")
+            .draw(call, length.unwrap_or(0), bearer);
+    if shared
+        .options
+        .max_body
+        .is_some_and(|most| length.unwrap_or(0) > most)
+    {
         fault = Fault::TooLarge;
     }
     if fault != Fault::Honest {
         shared.entry(number, |entry| entry.fault = Some(fault.name()));
     }
 
-    let cut_at = if let Fault::CutUpload { at } = fault { at } else { usize::MAX };
-    let Some(mut bytes) = read(body, cut_at).await else { return pending().await };
+    let cut_at = if let Fault::CutUpload { at } = fault {
+        at
+    } else {
+        usize::MAX
+    };
+    let Some(mut bytes) = read(body, cut_at).await else {
+        return pending().await;
+    };
     shared.entry(number, |entry| {
         entry.body_bytes = bytes.len();
         if call == Call::Reimport {
@@ -267,23 +329,40 @@ async fn answer(
     if fault == Fault::TokenExpires {
         shared.access.lock().expect("no one panicked").clear();
     }
-    if segments[0] == "api" && !matches!(call, Call::About | Call::Refresh)
+    if segments[0] == "api"
+        && !matches!(call, Call::About | Call::Refresh)
         && let Err(answer) = shared.authorize(&parts.headers)
     {
         return entry.close(answer);
     }
     if let Fault::TooMany { retry_after } = fault {
-        let answer = Answer { retry_after: Some(retry_after), ..Answer::html(429) };
+        let answer = Answer {
+            retry_after: Some(retry_after),
+            ..Answer::html(429)
+        };
         return entry.close(answer);
     }
     if matches!(call, Call::Upload | Call::Import | Call::Reimport) {
         if let Err(value) = commits {
-            let why = format!("Incorrect bool value \"{value}\". It should be one of [1, 0, true, false, yes, no]");
-            let answer = shared.with(|state| Answer::invalid(&json!({ "commit_to_project": why }), &mut state.prng));
+            let why = format!(
+                "Incorrect bool value \"{value}\". It should be one of [1, 0, true, false, yes, no]"
+            );
+            let answer = shared.with(|state| {
+                Answer::invalid(&json!({ "commit_to_project": why }), &mut state.prng)
+            });
             return entry.close(answer);
         }
         let return_ids = bool_of(&query, "return_task_ids", false).unwrap_or(false);
-        let order = order(&shared, call, &segments, parts, bytes.into(), return_ids, number).await;
+        let order = order(
+            &shared,
+            call,
+            &segments,
+            parts,
+            bytes.into(),
+            return_ids,
+            number,
+        )
+        .await;
         return match order {
             Err(answer) => entry.close(answer),
             Ok(order) => match imports::start(&shared, order, fault, line).await {
@@ -311,8 +390,14 @@ async fn answer(
     entry.close(answer)
 }
 
-pub fn bool_of(query: &BTreeMap<String, String>, name: &str, default: bool) -> Result<bool, String> {
-    let Some(value) = query.get(name) else { return Ok(default) };
+pub fn bool_of(
+    query: &BTreeMap<String, String>,
+    name: &str,
+    default: bool,
+) -> Result<bool, String> {
+    let Some(value) = query.get(name) else {
+        return Ok(default);
+    };
     match value.to_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
@@ -334,14 +419,26 @@ async fn order(
     if !shared.with(|state| state.projects.contains_key(&project)) {
         return Err(Answer::html(404));
     }
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let kind = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let load = if kind.starts_with("multipart/form-data") && call != Call::Reimport {
-        let unreadable = || shared.with(|state| Answer::error(400, "Multipart form parse error", &mut state.prng));
+        let unreadable = || {
+            shared.with(|state| Answer::error(400, "Multipart form parse error", &mut state.prng))
+        };
         let request = HttpRequest::from_parts(parts, Body::from(bytes));
-        let mut form = Multipart::from_request(request, &()).await.map_err(|_| unreadable())?;
+        let mut form = Multipart::from_request(request, &())
+            .await
+            .map_err(|_| unreadable())?;
         let mut files: Vec<(String, String, Bytes)> = Vec::new();
         while let Some(field) = form.next_field().await.map_err(|_| unreadable())? {
-            let (field_name, file_name) = (field.name().unwrap_or_default().to_owned(), field.file_name().map(str::to_owned));
+            let (field_name, file_name) = (
+                field.name().unwrap_or_default().to_owned(),
+                field.file_name().map(str::to_owned),
+            );
             let bytes = field.bytes().await.map_err(|_| unreadable())?;
             let Some(file_name) = file_name else { continue };
             // Of several files under one name the last is read.
@@ -349,10 +446,16 @@ async fn order(
             files.push((field_name, file_name, bytes));
         }
         if files.is_empty() {
-            let errors = json!({ "non_field_errors": ["load_tasks: No data found in DATA or in FILES"] });
+            let errors =
+                json!({ "non_field_errors": ["load_tasks: No data found in DATA or in FILES"] });
             return Err(shared.with(|state| Answer::invalid(&errors, &mut state.prng)));
         }
-        Load::Files(files.into_iter().map(|(_, name, bytes)| (name, bytes)).collect())
+        Load::Files(
+            files
+                .into_iter()
+                .map(|(_, name, bytes)| (name, bytes))
+                .collect(),
+        )
     } else if kind.starts_with("application/json") || bytes.is_empty() {
         Load::Body(bytes)
     } else if call == Call::Reimport {
@@ -362,9 +465,20 @@ async fn order(
         let why = format!("Unsupported media type \"{kind}\" in request.");
         return Err(shared.with(|state| Answer::error(415, &why, &mut state.prng)));
     };
-    Ok(Order { call, project, load, return_ids, number })
+    Ok(Order {
+        call,
+        project,
+        load,
+        return_ids,
+        number,
+    })
 }
 
 pub fn ids_of(body: &Value) -> Vec<u64> {
-    body["file_upload_ids"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+    body["file_upload_ids"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+        .collect()
 }

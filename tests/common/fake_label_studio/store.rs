@@ -40,7 +40,9 @@ impl Upload {
     /// As the client named it.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.stored_name().split_once('-').map_or("", |(_, name)| name)
+        self.stored_name()
+            .split_once('-')
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -59,7 +61,10 @@ pub struct Project {
 impl Project {
     #[must_use]
     pub fn tasks_of(&self, upload: u64) -> Vec<&Task> {
-        self.tasks.iter().filter(|task| task.file_upload == Some(upload)).collect()
+        self.tasks
+            .iter()
+            .filter(|task| task.file_upload == Some(upload))
+            .collect()
     }
 }
 
@@ -153,7 +158,14 @@ impl State {
     pub fn create(&mut self, title: &str, label_config: &str) -> u64 {
         let id = self.number(PROJECT);
         let (title, label_config) = (title.to_owned(), label_config.to_owned());
-        let project = Project { id, title, label_config, tasks: Vec::new(), uploads: Vec::new(), poisoned: false };
+        let project = Project {
+            id,
+            title,
+            label_config,
+            tasks: Vec::new(),
+            uploads: Vec::new(),
+            poisoned: false,
+        };
         self.projects.insert(id, project);
         id
     }
@@ -180,19 +192,31 @@ impl State {
             name = format!("{stem}_{:07x}.{end}", self.prng.next() >> 36);
         }
         let file = format!("upload/{project}/{prefix:08x}-{name}");
-        self.project(project).uploads.push(Upload { id, file, bytes });
+        self.project(project)
+            .uploads
+            .push(Upload { id, file, bytes });
         id
     }
 
     pub fn project(&mut self, id: u64) -> &mut Project {
-        self.projects.get_mut(&id).expect("the request was refused if the project is not there")
+        self.projects
+            .get_mut(&id)
+            .expect("the request was refused if the project is not there")
     }
 
     /// The items of an upload, wrapped as the server wraps them; a 400 if it is no list of tasks.
     pub fn read(&mut self, project: u64, upload: u64) -> Result<Vec<Value>, Answer> {
-        let upload = self.project(project).uploads.iter().find(|one| one.id == upload).cloned();
-        let Some(upload) = upload else { return Ok(Vec::new()) };
-        let failed = |why: &str| format!("Failed to parse input file {}: {why}", upload.stored_name());
+        let upload = self
+            .project(project)
+            .uploads
+            .iter()
+            .find(|one| one.id == upload)
+            .cloned();
+        let Some(upload) = upload else {
+            return Ok(Vec::new());
+        };
+        let failed =
+            |why: &str| format!("Failed to parse input file {}: {why}", upload.stored_name());
         let text = String::from_utf8_lossy(&upload.bytes);
         let value = match serde_json::from_str::<Value>(&text) {
             Ok(value) => value,
@@ -218,7 +242,10 @@ impl State {
                     _ => "list",
                 };
                 let why = failed(&format!("'{kind}' object has no attribute 'get'"));
-                return Err(Answer::invalid(&json!({ "non_field_errors": [why] }), &mut self.prng));
+                return Err(Answer::invalid(
+                    &json!({ "non_field_errors": [why] }),
+                    &mut self.prng,
+                ));
             };
             if !item.get("data").is_some_and(truthy) {
                 item = Map::from_iter([("data".to_owned(), Value::Object(item))]);
@@ -236,7 +263,11 @@ impl State {
             return Err(Answer::invalid(&errors, &mut self.prng));
         }
         if items.iter().any(Value::is_null) {
-            return Err(Answer::error(500, "argument of type 'NoneType' is not iterable", &mut self.prng));
+            return Err(Answer::error(
+                500,
+                "argument of type 'NoneType' is not iterable",
+                &mut self.prng,
+            ));
         }
         let keys = required(&self.project(project).label_config);
         let mut errors = Vec::new();
@@ -256,36 +287,70 @@ impl State {
             ready.push(item);
         }
         if errors.iter().any(Value::is_string) {
-            return Err(Answer::invalid(&json!({ "non_field_errors": errors }), &mut self.prng));
+            return Err(Answer::invalid(
+                &json!({ "non_field_errors": errors }),
+                &mut self.prng,
+            ));
         }
-        for annotation in ready.iter().filter_map(|item| item["annotations"].as_array()).flatten() {
-            if annotation["completed_by"].as_u64().is_some_and(|id| id != 1) {
+        for annotation in ready
+            .iter()
+            .filter_map(|item| item["annotations"].as_array())
+            .flatten()
+        {
+            if annotation["completed_by"]
+                .as_u64()
+                .is_some_and(|id| id != 1)
+            {
                 let id = &annotation["completed_by"];
-                let why = format!("Import data contains completed_by={id} which is not a valid annotator's email or ID");
-                return Err(Answer::invalid(&json!({ "non_field_errors": [why] }), &mut self.prng));
+                let why = format!(
+                    "Import data contains completed_by={id} which is not a valid annotator's email or ID"
+                );
+                return Err(Answer::invalid(
+                    &json!({ "non_field_errors": [why] }),
+                    &mut self.prng,
+                ));
             }
         }
         let text = Value::Array(ready.clone()).to_string();
-        if text.contains(NOT_FINITE) || self.database == Database::Postgres && text.contains(SURROGATE) {
+        if text.contains(NOT_FINITE)
+            || self.database == Database::Postgres && text.contains(SURROGATE)
+        {
             let detail = match self.database {
-                Database::Sqlite => "CHECK constraint failed: (JSON_VALID(\"data\") OR \"data\" IS NULL)",
+                Database::Sqlite => {
+                    "CHECK constraint failed: (JSON_VALID(\"data\") OR \"data\" IS NULL)"
+                }
                 Database::Postgres => "invalid input syntax for type json",
             };
             return Err(Answer::error(500, detail, &mut self.prng));
         }
         if self.database == Database::Postgres && text.contains("\\u0000") {
-            return Err(Answer::error(500, "unsupported Unicode escape sequence", &mut self.prng));
+            return Err(Answer::error(
+                500,
+                "unsupported Unicode escape sequence",
+                &mut self.prng,
+            ));
         }
         Ok(ready.into_iter().map(ready_one).collect())
     }
 
     /// Stores all items at once and removes these tasks.
     pub fn store(&mut self, project: u64, items: &[Item], remove: &[u64], extras: bool) -> Stored {
-        let last = self.projects.values().flat_map(|project| &project.tasks).map(|task| task.id).max().unwrap_or(0);
+        let last = self
+            .projects
+            .values()
+            .flat_map(|project| &project.tasks)
+            .map(|task| task.id)
+            .max()
+            .unwrap_or(0);
         let mut stored = Stored::default();
         let kept = self.project(project);
         kept.tasks.retain(|task| !remove.contains(&task.id));
-        let mut inner_id = kept.tasks.iter().map(|task| task.inner_id).max().unwrap_or(0);
+        let mut inner_id = kept
+            .tasks
+            .iter()
+            .map(|task| task.inner_id)
+            .max()
+            .unwrap_or(0);
         let mut id = match self.database {
             Database::Sqlite => last,
             Database::Postgres => self.next[TASK].max(last),
@@ -297,8 +362,16 @@ impl State {
                 inner_id,
                 data: item.data.clone(),
                 meta: item.meta.clone(),
-                annotations: if extras { item.annotations.clone() } else { Vec::new() },
-                predictions: if extras { item.predictions.clone() } else { Vec::new() },
+                annotations: if extras {
+                    item.annotations.clone()
+                } else {
+                    Vec::new()
+                },
+                predictions: if extras {
+                    item.predictions.clone()
+                } else {
+                    Vec::new()
+                },
                 file_upload: item.upload,
             };
             for part in task.annotations.iter_mut().chain(&mut task.predictions) {
@@ -317,8 +390,22 @@ impl State {
     }
 
     pub fn job(&mut self, kind: &'static str, project: u64) -> u64 {
-        let id = 1 + self.jobs.keys().filter(|(of, _)| *of == kind).map(|(_, id)| *id).max().unwrap_or(0);
-        self.jobs.insert((kind, id), Job { project, status: "created", error: None, result: Map::new() });
+        let id = 1 + self
+            .jobs
+            .keys()
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, id)| *id)
+            .max()
+            .unwrap_or(0);
+        self.jobs.insert(
+            (kind, id),
+            Job {
+                project,
+                status: "created",
+                error: None,
+                result: Map::new(),
+            },
+        );
         id
     }
 
@@ -329,23 +416,39 @@ impl State {
 
 /// The item as an error shows it: the task's own members first, as a client would write them.
 fn shown(item: &Value) -> String {
-    let Value::Object(members) = item else { return repr(item) };
+    let Value::Object(members) = item else {
+        return repr(item);
+    };
     let first = ["data", "meta", "annotations", "predictions"];
     let mut names: Vec<&String> = members.keys().collect();
-    names.sort_by_key(|name| (first.iter().position(|one| one == name).unwrap_or(4), *name == "file_upload_id"));
+    names.sort_by_key(|name| {
+        (
+            first.iter().position(|one| one == name).unwrap_or(4),
+            *name == "file_upload_id",
+        )
+    });
     let member = |name: &&String| format!("'{name}': {}", repr(&members[*name]));
-    format!("{{{}}}", names.iter().map(member).collect::<Vec<_>>().join(", "))
+    format!(
+        "{{{}}}",
+        names.iter().map(member).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn check_one(keys: &[(String, String)], item: &Value) -> Result<(), String> {
-    let Value::Object(members) = item else { return Err("Task item should be dict".to_owned()) };
+    let Value::Object(members) = item else {
+        return Err("Task item should be dict".to_owned());
+    };
     let (data, assumed) = match members.get("data") {
         Some(data) => (data, "[assume: item[\"data\"] = task root with values]"),
         None => (item, "[assume: item as is = task root with values] "),
     };
-    let Value::Object(data) = data else { return Err("Task item should be dict".to_owned()) };
+    let Value::Object(data) = data else {
+        return Err("Task item should be dict".to_owned());
+    };
     for (tag, key) in keys {
-        let Some(value) = data.get(key) else { return Err(format!("\"{key}\" key is expected in task data {assumed}")) };
+        let Some(value) = data.get(key) else {
+            return Err(format!("\"{key}\" key is expected in task data {assumed}"));
+        };
         let kind = match value {
             Value::Null => "NoneType",
             Value::Object(_) => "dict",
@@ -379,7 +482,14 @@ fn ready_one(mut item: Value) -> Item {
             upload,
             surrogate,
         },
-        None => Item { data: item, meta: Value::Null, annotations: vec![], predictions: vec![], upload, surrogate },
+        None => Item {
+            data: item,
+            meta: Value::Null,
+            annotations: vec![],
+            predictions: vec![],
+            upload,
+            surrogate,
+        },
     }
 }
 
@@ -397,7 +507,10 @@ fn truthy(value: &Value) -> bool {
 /// Tag and key of every element that names one: `<Text name="t" value="$text"/>`.
 fn required(label_config: &str) -> Vec<(String, String)> {
     let element = |text: &str| {
-        let tag: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
+        let tag: String = text
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect();
         let value = text.split_once("value=\"$")?.1.split_once('"')?.0;
         text.contains("name=\"").then(|| (tag, value.to_owned()))
     };
@@ -416,9 +529,14 @@ pub fn body_json(bytes: &[u8], prng: &mut Prng) -> Result<Value, Answer> {
         Err(error) => error,
     };
     if let Ok(value) = serde_json::from_str(&without_oddities(&text)) {
-        return match ["NaN", "Infinity"].iter().find(|token| text.contains(*token)) {
+        return match ["NaN", "Infinity"]
+            .iter()
+            .find(|token| text.contains(*token))
+        {
             Some(token) => {
-                let why = format!("JSON parse error - Out of range float values are not JSON compliant: '{token}'");
+                let why = format!(
+                    "JSON parse error - Out of range float values are not JSON compliant: '{token}'"
+                );
                 Err(Answer::error(400, &why, prng))
             }
             None => Ok(value),
@@ -427,7 +545,11 @@ pub fn body_json(bytes: &[u8], prng: &mut Prng) -> Result<Value, Answer> {
     let (line, column) = (error.line(), error.column().max(1));
     let before: usize = text.lines().take(line - 1).map(|line| line.len() + 1).sum();
     let place = format!("line {line} column {column} (char {})", before + column - 1);
-    Err(Answer::error(400, &format!("JSON parse error - Expecting value: {place}"), prng))
+    Err(Answer::error(
+        400,
+        &format!("JSON parse error - Expecting value: {place}"),
+        prng,
+    ))
 }
 
 /// Stands in the stored text for what JSON cannot hold, for the database to trip over.
@@ -439,7 +561,10 @@ fn without_oddities(text: &str) -> String {
     let mut out = text.to_owned();
     for token in ["-Infinity", "Infinity", "NaN", "1e400"] {
         for before in [":", ": ", "[", ",", ", "] {
-            out = out.replace(&format!("{before}{token}"), &format!("{before}\"{NOT_FINITE}\""));
+            out = out.replace(
+                &format!("{before}{token}"),
+                &format!("{before}\"{NOT_FINITE}\""),
+            );
         }
     }
     for digit in ["\\ud8", "\\udc", "\\uD8", "\\uDC"] {
