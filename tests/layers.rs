@@ -35,7 +35,7 @@ const FLOW: [&str; 9] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 4] = ["error", "place", "budget", "stop"];
+const COMMON: [&str; 5] = ["error", "place", "budget", "buffer", "stop"];
 
 /// What sees all stages: the wiring, and what the user typed.
 const WIRING: [&str; 4] = ["pipeline", "plan", "cli", "main"];
@@ -63,7 +63,7 @@ fn no_stage_looks_to_its_right() {
     assert!(
         faults.is_empty(),
         "{}\n{}",
-        STAGES.join(" -> "),
+        FLOW.join(" -> "),
         faults.join("\n")
     );
 }
