@@ -98,7 +98,8 @@ fn all_in_is_exit_0() {
     let ran = place.sluice(&["import", "three.jsonl"]);
     assert_said!(ran, @r"
     exit 0
-    3 records: 3 tasks in 1 imports (52 B), 0 rejected
+    3 records: 3 tasks in 1 import (52 B), 0 rejected
+      import-000001.json: 3 tasks, 52 B
     24 B read in TIME, written to sluice-out
     ");
     let target = place.target("sluice-out");
@@ -122,9 +123,10 @@ fn some_rejected_is_exit_3() {
     let ran = place.sluice(&["import", "bad.jsonl"]);
     assert_said!(ran, @r"
     exit 3
-    3 records: 2 tasks in 1 imports (35 B), 1 rejected
+    3 records: 2 tasks in 1 import (35 B), 1 rejected
       json-syntax: 1
         bad.jsonl:2:7  (record 2, byte 14): expected a value, found `t`
+      import-000001.json: 2 tasks, 35 B
     27 B read in TIME, written to sluice-out
     ");
     let target = place.target("sluice-out");
