@@ -13,8 +13,9 @@ use sluice::batch::body::Store;
 use sluice::batch::import::Import;
 use sluice::deliver::{Receipt, Sink};
 use sluice::error::Result;
-use sluice::pipeline::{self, Outcome, Watch};
+use sluice::pipeline::{self, Outcome};
 use sluice::plan::Plan;
+use sluice::report::Watch;
 use sluice::sink::directory::Directory;
 use stage::Input;
 

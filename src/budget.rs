@@ -5,11 +5,13 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::in_order::AHEAD;
 use crate::stop::Stop;
 
 /// Bytes of encoded tasks in one answer of a job; one record may make it larger.
 pub const ANSWER_BYTES: usize = 1 << 20;
+
+/// How many answers of one job may be ready before the batcher takes one.
+pub const AHEAD: usize = 2;
 
 /// What a chunk of `bytes` takes of the budget: itself, and the answers that its job may have ready or in the making.
 #[must_use]

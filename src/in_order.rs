@@ -16,11 +16,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
+use crate::budget::AHEAD;
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
-
-/// How many answers of one series may wait for the reader.
-pub const AHEAD: usize = 2;
 
 /// The thread name of the pool's workers, followed by their number.
 pub const WORKER: &str = "sluice-worker-";

@@ -30,9 +30,9 @@ use crate::in_order::{self, Answers};
 use crate::normalize::{self, TaskStream};
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
-use crate::read::{Ended, Progress, Reader};
+use crate::read::{Ended, Reader};
 use crate::rejects::{Reject, RejectsFile};
-use crate::report::Counters;
+use crate::report::Watch;
 use crate::stop::{Cause, Stop};
 
 /// The reader thread's name.
@@ -40,15 +40,6 @@ pub const READER: &str = "sluice-reader";
 
 /// The batcher thread's name.
 const BATCHER: &str = "sluice-batcher";
-
-/// What a run shares with whoever watches it.
-#[derive(Default)]
-pub struct Watch {
-    /// What the reader tells.
-    pub progress: Arc<Progress>,
-    /// What the batcher and the deliverer count.
-    pub counters: Counters,
-}
 
 /// How a run ended.
 pub struct Outcome {

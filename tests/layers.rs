@@ -20,15 +20,17 @@ const STAGES: [&str; 7] = [
     "sink",
 ];
 
-/// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, and `report` is
-/// told what all stages did.
-const FLOW: [&str; 9] = [
+/// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
+/// sent, `label_studio` speaks to the server, and `report` is told what all stages did.
+const FLOW: [&str; 11] = [
     "source",
     "read",
     "decode",
     "normalize",
     "rejects",
     "batch",
+    "journal",
+    "label_studio",
     "deliver",
     "sink",
     "report",

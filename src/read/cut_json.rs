@@ -8,6 +8,19 @@ use memchr::memchr2;
 use super::{Cut, Cutting, Framing, Which};
 use crate::error::{Code, Fault};
 
+/// Quotes, braces and brackets.
+const STRUCTURAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut i = 0;
+    while i < STRUCTURE.len() {
+        table[STRUCTURE[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
+const STRUCTURE: &[u8] = b"\"{}[]";
+
 /// Cuts between JSON values, for [`Framing::Elements`] and [`Framing::Values`].
 ///
 /// A chunk of elements starts with the comma that follows the chunk before it, so that the decoder sees every comma; a
@@ -65,6 +78,16 @@ impl Cut for CutJson {
         }
         let mut stopped = false;
         while at < buf.len() {
+            if self.depth > 0 {
+                // Within a value only these bytes mean anything: most are passed over without a further look.
+                let structural = buf[at..]
+                    .iter()
+                    .position(|byte| STRUCTURAL[usize::from(*byte)]);
+                at = structural.map_or(buf.len(), |found| at + found);
+                if at == buf.len() {
+                    break;
+                }
+            }
             let end = match buf[at] {
                 b'"' => {
                     let Some(after) = self.string(buf, at + 1) else {

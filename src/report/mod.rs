@@ -5,13 +5,14 @@ pub mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::decode::Changes;
 use crate::deliver::Receipt;
+use crate::read::Progress;
 use crate::rejects::Reject;
 
 /// The version of the report's layout.
@@ -19,6 +20,15 @@ pub const VERSION: u32 = 1;
 
 /// First places kept for each code of reject.
 const FIRST_PLACES: usize = 5;
+
+/// What a run shares with whoever watches it.
+#[derive(Default)]
+pub struct Watch {
+    /// What the reader tells.
+    pub progress: Arc<Progress>,
+    /// What the batcher and the deliverer count.
+    pub counters: Counters,
+}
 
 /// Counted while the run goes, by the batcher and the deliverer; read by whoever shows progress.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use crate::pipeline::Watch;
+use super::Watch;
 
 /// How often a bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);

@@ -17,10 +17,10 @@ use sluice::deliver::{Receipt, Sink};
 use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
 use sluice::normalize::mapping::Mapping;
-use sluice::pipeline::{self, Watch};
+use sluice::pipeline;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
-use sluice::report::Totals;
+use sluice::report::{Totals, Watch};
 use sluice::source::local;
 use sluice::source::sniff::Format;
 
