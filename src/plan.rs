@@ -42,7 +42,7 @@ pub struct Plan {
 pub enum Tolerance {
     /// So many; one more ends the run.
     Count(u64),
-    /// So many of a hundred; judged once [`JUDGED_FROM`] records have passed, and at the end.
+    /// So many of a hundred; judged once 1,000 records have passed, and at the end.
     Percent(f64),
 }
 
