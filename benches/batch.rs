@@ -7,7 +7,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sluice::batch::body::Store;
 use sluice::batch::import::Import;
-use sluice::batch::limits::{ARRAY, Limits};
+use sluice::batch::limits::{ARRAY, Limits, Wanted};
 use sluice::batch::{Batcher, Outlet};
 use sluice::decode::Changes;
 use sluice::error::Error;
@@ -20,13 +20,20 @@ use stage::data::Kind;
 const MAX_BYTES: usize = 5_000_000;
 
 /// Counts imports and drops them; a file that is dropped unfinished is removed.
-struct Discard(usize);
+struct Discard {
+    limits: Limits,
+    imports: usize,
+}
 
 impl Outlet for Discard {
     type Refused = Error;
 
+    fn wanted(&mut self) -> Result<Wanted, Error> {
+        Ok(self.limits.all())
+    }
+
     fn import(&mut self, _: Import) -> Result<(), Error> {
-        self.0 += 1;
+        self.imports += 1;
         Ok(())
     }
 
@@ -42,13 +49,13 @@ impl Outlet for Discard {
 }
 
 fn pack(tasks: Vec<Tasks>, limits: Limits, store: &Store) -> Result<usize, Error> {
-    let mut outlet = Discard(0);
-    let mut batcher = Batcher::new(limits, store.clone());
+    let mut outlet = Discard { limits, imports: 0 };
+    let mut batcher = Batcher::new(limits, limits.all(), store.clone());
     for tasks in tasks {
         batcher.push(tasks, &mut outlet)?;
     }
     batcher.finish(&mut outlet)?;
-    Ok(outlet.0)
+    Ok(outlet.imports)
 }
 
 fn batch(c: &mut Criterion) {

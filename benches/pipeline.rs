@@ -11,7 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sluice::batch::body::Store;
 use sluice::batch::import::Import;
-use sluice::deliver::{Receipt, Sink};
+use sluice::deliver::{Begin, Receipt, Run, Sink};
 use sluice::error::Result;
 use sluice::pipeline::{self, Outcome};
 use sluice::plan::Plan;
@@ -23,8 +23,8 @@ use stage::Input;
 struct Nowhere;
 
 impl Sink for Nowhere {
-    fn check(&self) -> BoxFuture<'_, Result<()>> {
-        futures::future::ok(()).boxed()
+    fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
+        futures::future::ok(Begin::First).boxed()
     }
 
     fn store(&self) -> Store {
@@ -35,17 +35,21 @@ impl Sink for Nowhere {
         1
     }
 
-    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
-        futures::future::ok(Receipt {
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        _run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
+        futures::future::ok(vec![Receipt {
             name: String::new(),
             import: import.about,
-        })
+        }])
         .boxed()
     }
 }
 
 fn run(plan: &Arc<Plan>, sink: &dyn Sink) -> Outcome {
-    pipeline::run(plan, sink, None, &Arc::new(Watch::default()))
+    pipeline::run(plan, sink, &Arc::new(Watch::default()))
 }
 
 fn to_folder(plan: &Arc<Plan>, folder: &Path) -> Outcome {

@@ -58,6 +58,8 @@ codes! {
     FieldTwice = "field-twice",
     /// A value with no JSON form.
     ValueUnsupported = "value-unsupported",
+    /// A task that the server refuses, by what it said.
+    TaskRefused = "task-refused",
     // Of a source.
     /// No such file, or nothing matches the pattern.
     SourceMissing = "source-missing",
@@ -72,6 +74,8 @@ codes! {
     // Of a target.
     /// The target already holds something.
     TargetNotEmpty = "target-not-empty",
+    /// The target holds as much as it was told to hold.
+    TargetFull = "target-full",
     /// The target cannot be written.
     TargetWrite = "target-write",
     /// The server does not accept the token, or does not let its user do this.

@@ -105,6 +105,12 @@ impl Journal {
         })
     }
 
+    /// Where the rejects of a run are kept, if its target has no place for them.
+    #[must_use]
+    pub fn rejects_of(&self, run: &str) -> PathBuf {
+        self.shared.directory.join(format!("rejects-{run}.jsonl"))
+    }
+
     /// The state directory.
     #[must_use]
     pub fn directory(&self) -> &Path {

@@ -29,8 +29,8 @@
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `stop`, `place`, `rejects`,
-//! `report`, `journal`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows
+//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`, `stop`, `place`,
+//! `rejects`, `report`, `journal`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows
 //! nothing of chunks. A test holds the source to this.
 
 // What the user asks for, and what will run.
@@ -70,6 +70,8 @@ pub mod label_studio;
 pub mod budget;
 
 pub mod buffer;
+
+pub mod partial_file;
 
 pub mod stop;
 

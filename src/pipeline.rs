@@ -11,20 +11,20 @@
 //! otherwise waits for delivery alone, and delivery for the disk or the network. Whoever ends early closes its channel,
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use futures::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 
-use crate::batch::body::Store;
 use crate::batch::import::Import;
+use crate::batch::limits::Wanted;
 use crate::batch::{Batcher, Outlet};
 use crate::budget::Budget;
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Changes;
-use crate::deliver::{self, Receipt, Sink};
+use crate::deliver::{self, Begin, Receipt, Sink};
 use crate::error::{Code, Error, Result};
 use crate::in_order::{self, Answers};
 use crate::normalize::{self, TaskStream};
@@ -51,108 +51,188 @@ pub struct Outcome {
 
 /// Runs a plan to its end, or to the first thing that ends it early.
 ///
-/// `rejects` is where rejected records are written, if there are any. SIGINT and SIGTERM end the run after the imports
-/// that are on their way; a second one ends the process.
-pub fn run(
-    plan: &Arc<Plan>,
-    sink: &dyn Sink,
-    rejects: Option<&Path>,
-    watch: &Arc<Watch>,
-) -> Outcome {
+/// SIGINT and SIGTERM end the run after the imports that are on their way; a second one ends the process.
+pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
     let mut receipts = Vec::new();
-    let rejects = Arc::new(Mutex::new(RejectsFile::new(rejects)));
-    let outcome = run_to_end(plan, sink, &rejects, watch, &mut receipts);
-    let kept = rejects
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .finish();
+    let around = Arc::new(Around::new(plan, watch));
+    let outcome = run_to_end(&around, sink, &mut receipts);
+    let kept = around.rejects().finish();
+    // Whatever else went wrong on the way down, what ended the run came first.
+    let outcome = match around.stop.take_cause() {
+        Some(cause) => Err(cause.into()),
+        None => outcome,
+    };
     Outcome {
         receipts,
         error: outcome.and(kept).err(),
     }
 }
 
-fn run_to_end(
-    plan: &Arc<Plan>,
-    sink: &dyn Sink,
-    rejects: &Arc<Mutex<RejectsFile>>,
-    watch: &Arc<Watch>,
-    receipts: &mut Vec<Receipt>,
-) -> Result<()> {
+fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>) -> Result<()> {
+    let Around { plan, stop, .. } = &**around;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::new(Code::Internal, format!("cannot start the runtime: {e}")))?;
-    runtime.block_on(sink.check())?;
+    let _signals = runtime.spawn(until_signal(Arc::clone(stop)));
+    let from = match runtime.block_on(sink.begin(&**around))? {
+        Begin::First => None,
+        Begin::At(place) => Some(place),
+        Begin::Nothing => return runtime.block_on(sink.finish(&**around)),
+    };
+    let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
+    *around.rejects() = RejectsFile::new(sink.rejects(), from.map(|from| (from, &*names)))?;
 
-    let stop = Arc::new(Stop::default());
     let normalizer = Arc::clone(&plan.normalizer);
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
         normalize::tasks(&normalizer, chunk)
     })?;
     let (imports, imports_in) = mpsc::channel(1);
+    let (asked, asked_in) = mpsc::unbounded_channel();
+    let wanted = sink.wanted();
 
-    let (reader_plan, reader_stop, progress) = (
-        Arc::clone(plan),
-        Arc::clone(&stop),
-        Arc::clone(&watch.progress),
-    );
+    let reading = Arc::clone(around);
     let reader = start(READER, move || {
-        let budget = Budget::new(reader_plan.memory, &reader_stop);
+        let Around {
+            plan, stop, watch, ..
+        } = &*reading;
+        let budget = Budget::new(plan.memory, stop);
         let buffers = Buffers::new(SPARE_BUFFERS);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
-        let (reading, stop) = (&reader_plan.reading, &*reader_stop);
-        let check_columns =
-            |columns: &[String]| reader_plan.normalizer.mapping.check_columns(columns);
+        let check_columns = |columns: &[String]| plan.normalizer.mapping.check_columns(columns);
         let reader = Reader {
-            reading,
+            reading: &plan.reading,
             buffers: &buffers,
             budget: &budget,
             stop,
-            progress,
+            progress: Arc::clone(&watch.progress),
             check_columns: &check_columns,
             submit: &submit,
         };
-        let outcome = reader.run(&reader_plan.sources);
+        let outcome = reader.run(&plan.sources);
         jobs.end(outcome);
     })?;
     let outlet = Downstream {
-        plan: Arc::clone(plan),
-        watch: Arc::clone(watch),
-        rejects: Arc::clone(rejects),
+        around: Arc::clone(around),
         imports,
+        asked: wanted.map(|_| Asked {
+            by: asked_in,
+            now: None,
+        }),
     };
-    let (answers, store) = (answers.until(&stop), sink.store());
-    let batcher = start(BATCHER, move || batch(answers, store, outlet))?;
+    let batcher = Batcher::new(
+        plan.limits,
+        wanted.unwrap_or(plan.limits.all()),
+        sink.store(),
+    );
+    let answers = answers.until(stop);
+    let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
 
-    let delivered = runtime.block_on(async {
-        let tripped = Arc::new(Notify::new());
-        let waker = Arc::clone(&tripped);
-        stop.on_trip(move || waker.notify_one());
-        let signals = tokio::spawn(until_signal(Arc::clone(&stop)));
-        let each = |receipt: &Receipt| {
-            watch.counters.delivered(receipt);
-            receipts.push(receipt.clone());
-        };
-        let outcome = deliver::run(imports_in, sink, tripped.notified(), each).await;
-        signals.abort();
-        outcome
-    });
+    let asked = wanted.is_some().then_some(asked);
+    let each = |receipt: &Receipt| {
+        around.watch.counters.delivered(receipt);
+        receipts.push(receipt.clone());
+    };
+    let delivered = runtime.block_on(deliver::run(imports_in, asked, sink, &**around, each));
     if let Err(error) = delivered {
         stop.trip(Cause::Failed(error));
     }
     let batched = join(batcher).and_then(|outcome| outcome);
-    if let Some(cause) = stop.take_cause() {
+    if stop.is_tripped() {
         // The reader is left to itself: it may wait for standard input for ever.
-        return Err(cause.into());
+        return Ok(());
     }
-    match batched {
-        Ok(()) => join(reader),
-        Err(error) => {
-            let cause = Error::new(Code::Internal, "the batcher ended first");
-            stop.trip(Cause::Failed(cause));
-            Err(error)
+    if let Err(error) = batched {
+        stop.trip(Cause::Failed(error));
+        return Ok(());
+    }
+    join(reader)?;
+    runtime.block_on(sink.finish(&**around))
+}
+
+/// What all threads of a run share.
+struct Around {
+    plan: Arc<Plan>,
+    watch: Arc<Watch>,
+    rejects: Mutex<RejectsFile>,
+    stop: Arc<Stop>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Around {
+    fn new(plan: &Arc<Plan>, watch: &Arc<Watch>) -> Self {
+        let stop = Arc::new(Stop::default());
+        let (tripped, stopped) = watch::channel(false);
+        stop.on_trip(move || {
+            tripped.send_replace(true);
+        });
+        Around {
+            plan: Arc::clone(plan),
+            watch: Arc::clone(watch),
+            rejects: Mutex::default(),
+            stop,
+            stopped,
         }
+    }
+
+    fn rejects(&self) -> MutexGuard<'_, RejectsFile> {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn source(&self, place: Place) -> &Arc<str> {
+        &self.plan.sources[place.source.0 as usize].name
+    }
+
+    fn spot(&self, place: Option<Place>) -> Spot {
+        match place {
+            Some(place) => Spot {
+                source: Arc::clone(self.source(place)),
+                place: Some(place),
+                column: None,
+            },
+            None => Spot {
+                source: Arc::from("the run"),
+                place: None,
+                column: None,
+            },
+        }
+    }
+
+    fn rejected(&self, reject: &Reject) -> Result<()> {
+        let source = self.source(reject.place);
+        self.watch.counters.rejected(reject, source);
+        self.rejects().write(reject, source)?;
+        self.judge(false)
+    }
+
+    /// Ends the run when there are more rejects than it accepts.
+    fn judge(&self, at_end: bool) -> Result<()> {
+        let totals = self.watch.counters.so_far();
+        let most = self.plan.max_rejects;
+        if !most.exceeded(totals.rejects, totals.records, at_end) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} records were rejected, the run accepts {most}",
+            totals.rejects
+        );
+        Err(Error::new(Code::TooManyRejects, message)
+            .help("mend the source, or accept more with `--max-rejects N` or `--max-rejects P%`"))
+    }
+}
+
+impl deliver::Run for Around {
+    fn reject(&self, reject: Reject) -> Result<()> {
+        self.rejected(&reject)?;
+        self.rejects().sync()
+    }
+
+    fn stopped(&self) -> BoxFuture<'_, ()> {
+        let mut stopped = self.stopped.clone();
+        Box::pin(async move {
+            // It is gone only with the run.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        })
     }
 }
 
@@ -177,14 +257,13 @@ fn join<T>(thread: JoinHandle<T>) -> Result<T> {
 }
 
 /// The batcher thread: answers in, imports and rejects out.
-fn batch(answers: Answers<TaskStream>, store: Store, mut outlet: Downstream) -> Result<()> {
-    let mut batcher = Batcher::new(outlet.plan.limits, store);
+fn batch(mut batcher: Batcher, answers: Answers<TaskStream>, mut outlet: Downstream) -> Result<()> {
     for answer in answers {
         let outcome = match answer {
             Ok(tasks) => batcher.push(tasks, &mut outlet),
             Err(error) => {
                 let place = batcher.reached();
-                return Err(error.at(|| outlet.spot(place)));
+                return Err(error.at(|| outlet.around.spot(place)));
             }
         };
         match outcome {
@@ -193,7 +272,7 @@ fn batch(answers: Answers<TaskStream>, store: Store, mut outlet: Downstream) -> 
             Err(Refused::Failed(error)) => return Err(error),
         }
     }
-    outlet.judge(true)?;
+    outlet.around.judge(true)?;
     match batcher.finish(&mut outlet) {
         Ok(()) | Err(Refused::Closed) => Ok(()),
         Err(Refused::Failed(error)) => Err(error),
@@ -202,10 +281,17 @@ fn batch(answers: Answers<TaskStream>, store: Store, mut outlet: Downstream) -> 
 
 /// What the batcher hands on goes to the deliverer and to the rejects file.
 struct Downstream {
-    plan: Arc<Plan>,
-    watch: Arc<Watch>,
-    rejects: Arc<Mutex<RejectsFile>>,
+    around: Arc<Around>,
     imports: mpsc::Sender<Import>,
+    /// Nothing if every import is to be as full as it may be.
+    asked: Option<Asked>,
+}
+
+/// What the deliverer asks for: one import at a time.
+struct Asked {
+    by: mpsc::UnboundedReceiver<Wanted>,
+    /// What it asks for and has not been given.
+    now: Option<Wanted>,
 }
 
 /// Why nothing more is taken.
@@ -222,67 +308,43 @@ impl From<Error> for Refused {
     }
 }
 
-impl Downstream {
-    fn source(&self, place: Place) -> &Arc<str> {
-        &self.plan.sources[place.source.0 as usize].name
-    }
-
-    fn spot(&self, place: Option<Place>) -> Spot {
-        match place {
-            Some(place) => Spot {
-                source: Arc::clone(self.source(place)),
-                place: Some(place),
-                column: None,
-            },
-            None => Spot {
-                source: Arc::from("the run"),
-                place: None,
-                column: None,
-            },
-        }
-    }
-
-    /// Ends the run when there are more rejects than it accepts.
-    fn judge(&self, at_end: bool) -> Result<()> {
-        let totals = self.watch.counters.so_far();
-        let most = self.plan.max_rejects;
-        if !most.exceeded(totals.rejects, totals.records, at_end) {
-            return Ok(());
-        }
-        let message = format!(
-            "{} records were rejected, the run accepts {most}",
-            totals.rejects
-        );
-        Err(Error::new(Code::TooManyRejects, message)
-            .help("mend the source, or accept more with `--max-rejects N` or `--max-rejects P%`"))
-    }
-}
-
 impl Outlet for Downstream {
     type Refused = Refused;
 
+    fn wanted(&mut self) -> Result<Wanted, Refused> {
+        let Some(asked) = &mut self.asked else {
+            return Ok(self.around.plan.limits.all());
+        };
+        let wanted = match asked.now {
+            Some(wanted) => wanted,
+            // Until it is asked for, an import may be asked to be larger.
+            None => asked.by.blocking_recv().ok_or(Refused::Closed)?,
+        };
+        asked.now = Some(wanted);
+        Ok(wanted)
+    }
+
     fn import(&mut self, import: Import) -> Result<(), Refused> {
+        if let Some(asked) = &mut self.asked {
+            asked.now = None;
+        }
+        // A run that goes on after the import does not meet these again.
+        self.around.rejects().sync()?;
         self.imports
             .blocking_send(import)
             .map_err(|_| Refused::Closed)
     }
 
     fn reject(&mut self, reject: Reject) -> Result<(), Refused> {
-        let source = Arc::clone(self.source(reject.place));
-        self.watch.counters.rejected(&reject, &source);
-        self.rejects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(&reject, &source)?;
-        Ok(self.judge(false)?)
+        Ok(self.around.rejected(&reject)?)
     }
 
     fn passed(&mut self, records: u64, changes: Changes) {
-        self.watch.counters.passed(records, changes);
+        self.around.watch.counters.passed(records, changes);
     }
 
     fn fatal(&mut self, reject: Reject) -> Result<(), Refused> {
-        let spot = reject.spot_in(self.source(reject.place));
+        let spot = reject.spot_in(self.around.source(reject.place));
         Err(Refused::Failed(Error::from(reject.fault).at(|| spot)))
     }
 }

@@ -88,15 +88,15 @@ impl std::fmt::Display for Tolerance {
 }
 
 impl Plan {
-    /// The digest of all that decides what the imports hold: sources with their sizes, and every option that changes a
-    /// byte. Threads and memory are not among them.
+    /// The digest of all that decides what the tasks are: the sources' names, and every option that changes a byte.
+    /// Threads and memory are not among them. Whether a source has changed is seen by comparing it.
     ///
     /// # Errors
     /// Never, unless a name cannot be written as JSON.
     pub fn digest(&self) -> Result<String> {
         #[derive(Serialize)]
         struct Decisive<'a> {
-            sources: Vec<(&'a str, Option<u64>)>,
+            sources: Vec<&'a str>,
             reading: String,
             normalizer: String,
             tasks: usize,
@@ -112,11 +112,7 @@ impl Plan {
             ..
         } = &self.reading;
         let decisive = Decisive {
-            sources: self
-                .sources
-                .iter()
-                .map(|source| (&*source.name, source.bytes))
-                .collect(),
+            sources: self.sources.iter().map(|source| &*source.name).collect(),
             reading: format!(
                 "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}",
                 encoding.map(encoding_rs::Encoding::name)

@@ -4,16 +4,17 @@
 //! source.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::decode::Fatal;
 use crate::error::{Code, Error, Fault, Result};
 use crate::normalize::tasks::RAW_BYTES;
+use crate::partial_file::PartialFile;
 use crate::place::{At, Place, Spot};
 use crate::read::Shape;
 
@@ -122,20 +123,32 @@ impl Reject {
 }
 
 /// The file that rejects are written to; it is not there before there is one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RejectsFile {
     path: Option<PathBuf>,
     file: Option<BufWriter<File>>,
+    /// Whether there is anything that may not be on the disk.
+    dirty: bool,
 }
 
 impl RejectsFile {
-    /// A file at `path`, or none at all.
-    #[must_use]
-    pub fn new(path: Option<&Path>) -> Self {
-        RejectsFile {
-            path: path.map(Path::to_owned),
-            file: None,
-        }
+    /// A file at `path`, or none at all. Where a run goes on `from` a place, the rejects before it are kept; `names`
+    /// are those of the run's sources.
+    ///
+    /// # Errors
+    /// When what is there cannot be read or written anew.
+    pub fn new(path: Option<PathBuf>, from: Option<(Place, &[&str])>) -> Result<Self> {
+        let file = match (&path, from) {
+            (Some(path), Some((from, names))) => {
+                keep_before(path, from, names).map_err(|e| unwritable(path, &e))?
+            }
+            _ => None,
+        };
+        Ok(RejectsFile {
+            path,
+            file,
+            dirty: false,
+        })
     }
 
     /// Adds a reject.
@@ -154,6 +167,7 @@ impl RejectsFile {
             let file = File::create(path).map_err(|e| unwritable(path, &e))?;
             self.file.insert(BufWriter::new(file))
         };
+        self.dirty = true;
         file.write_all(line.as_bytes())
             .map_err(|e| unwritable(path, &e))
     }
@@ -162,14 +176,64 @@ impl RejectsFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(&mut self) -> Result<()> {
-        let (Some(path), Some(mut file)) = (&self.path, self.file.take()) else {
+    pub fn sync(&mut self) -> Result<()> {
+        let (Some(path), Some(file), true) = (&self.path, &mut self.file, self.dirty) else {
             return Ok(());
         };
+        self.dirty = false;
         file.flush()
             .and_then(|()| file.get_ref().sync_all())
             .map_err(|e| unwritable(path, &e))
     }
+
+    /// Ends it: what was written is safe on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        let outcome = self.sync();
+        self.file = None;
+        outcome
+    }
+}
+
+/// Leaves in a file only the rejects of records before a place, and opens it for more; nothing if there is no file.
+fn keep_before(
+    path: &Path,
+    from: Place,
+    names: &[&str],
+) -> std::io::Result<Option<BufWriter<File>>> {
+    #[derive(Deserialize)]
+    struct Of {
+        source: String,
+        record: u64,
+    }
+    let before = |line: &str| {
+        serde_json::from_str::<Of>(line).is_ok_and(|of| {
+            let source = names.iter().position(|name| *name == of.source);
+            source.is_some_and(|source| (source, of.record) < (from.source.0 as usize, from.record))
+        })
+    };
+    let there = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut kept = PartialFile::create(path)?;
+    let mut writer = BufWriter::new(&mut kept);
+    for line in there.split(b'\n') {
+        let line = line?;
+        // A line that was cut off is that of a record which is met again.
+        if std::str::from_utf8(&line).is_ok_and(before) {
+            writer.write_all(&line)?;
+            writer.write_all(b"\n")?;
+        }
+    }
+    writer.flush()?;
+    drop(writer);
+    kept.finish()?;
+    let file = OpenOptions::new().append(true).open(path)?;
+    Ok(Some(BufWriter::new(file)))
 }
 
 fn unwritable(path: &Path, cause: &std::io::Error) -> Error {

@@ -53,6 +53,7 @@ fn intent(number: u64, first: u64, last: u64) -> Intent {
         predictions: 3,
         bytes: 1_000 + number,
         blake3: format!("{number:064x}"),
+        target: TARGET.to_owned(),
         name: format!("run-{number:06}.json"),
         read: None,
     }

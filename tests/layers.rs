@@ -37,7 +37,7 @@ const FLOW: [&str; 11] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 5] = ["error", "place", "budget", "buffer", "stop"];
+const COMMON: [&str; 6] = ["error", "place", "budget", "buffer", "stop", "partial_file"];
 
 /// What sees all stages: the wiring, and what the user typed.
 const WIRING: [&str; 4] = ["pipeline", "plan", "cli", "main"];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
-use sluice::deliver::throttle::{Clock, INTERVAL, Pace, Throttle, server_key};
+use sluice::deliver::throttle::{Clock, INTERVAL, Pace, Throttle};
 use sluice::journal::Journal;
 use tokio::time::{Instant, sleep};
 
@@ -321,23 +321,6 @@ async fn the_state_is_in_words() {
     );
     waits.await.expect("it ends");
     assert_eq!(other.state(), Pace::Idle);
-}
-
-#[test]
-fn a_server_has_one_key_whatever_its_address_says_of_it() {
-    let key = |address: &str| server_key(&address.parse().expect("an address"));
-    for same in [
-        "http://localhost:8080/",
-        "http://127.0.0.1:8080/projects/7",
-        "http://user:pass@[::1]:8080/x?y#z",
-    ] {
-        assert_eq!(key(same), "http://localhost:8080", "{same}");
-    }
-    assert_eq!(
-        key("https://Label.Example.org/prefix/projects/7"),
-        "https://label.example.org:443"
-    );
-    assert_eq!(key("http://[2001:db8::1]/"), "http://[2001:db8::1]:80");
 }
 
 #[derive(Clone, Debug)]

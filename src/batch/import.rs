@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::body::{Body, Store};
-use super::limits::Limits;
+use super::limits::{Limits, Wanted};
 use crate::error::{Code, Error, Result};
 use crate::normalize::tasks::Tasks;
 use crate::place::Place;
@@ -15,6 +15,17 @@ pub struct Import {
     pub about: About,
     /// Its bytes.
     pub body: Body,
+    /// Its tasks one by one, if it is [divisible](Store::Divisible).
+    pub tasks: Vec<TaskAt>,
+}
+
+/// One task of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskAt {
+    /// The offset after its last byte in the import's body.
+    pub end: usize,
+    /// Where its record starts.
+    pub place: Place,
 }
 
 /// What is known of an import.
@@ -32,6 +43,10 @@ pub struct About {
     pub first: Place,
     /// Where its last task's record starts.
     pub last: Place,
+    /// Where the record of the next import's first task starts; nothing if this is the last import. All rejects
+    /// before it have been handed on.
+    #[serde(skip)]
+    pub next: Option<Place>,
 }
 
 /// A BLAKE3 digest in hexadecimal.
@@ -42,6 +57,7 @@ pub struct Digest(pub String);
 /// An import in the making.
 pub struct Filling {
     limits: Limits,
+    wanted: Wanted,
     store: Store,
     number: u64,
     body: Option<Body>,
@@ -49,6 +65,7 @@ pub struct Filling {
     tasks: usize,
     bytes: usize,
     span: Option<(Place, Place)>,
+    each: Vec<TaskAt>,
 }
 
 /// What became of some tasks.
@@ -72,10 +89,11 @@ pub enum Push {
 impl Filling {
     /// An empty one.
     #[must_use]
-    pub fn new(number: u64, limits: Limits, store: Store) -> Self {
+    pub fn new(number: u64, limits: Limits, wanted: Wanted, store: Store) -> Self {
         let bytes = limits.framing.open.len() + limits.framing.close.len();
         Filling {
             limits,
+            wanted,
             store,
             number,
             body: None,
@@ -83,7 +101,13 @@ impl Filling {
             tasks: 0,
             bytes,
             span: None,
+            each: Vec::new(),
         }
+    }
+
+    /// Changes how much it is to hold; whether that is another amount than before.
+    pub fn want(&mut self, wanted: Wanted) -> bool {
+        std::mem::replace(&mut self.wanted, wanted) != wanted
     }
 
     /// Adds as many of the tasks from number `next` on as fit; `place` says where a task's record starts.
@@ -98,36 +122,45 @@ impl Filling {
     ) -> Result<Push> {
         let start = tasks.task_start(next);
         let separator = usize::from(self.tasks > 0);
-        let room = self
-            .limits
-            .bytes
-            .get()
-            .saturating_sub(self.bytes + separator);
-        let places = self.limits.tasks.get() - self.tasks;
+        let most = self.limits.all();
+        let room = (self.wanted.bytes.min(most.bytes)).saturating_sub(self.bytes + separator);
+        let places = (self.wanted.tasks.min(most.tasks)).saturating_sub(self.tasks);
         let candidates = &tasks.marks[next..tasks.marks.len().min(next + places)];
-        let fit = candidates.partition_point(|mark| mark.end - start <= room);
-        let Some(last) = candidates[..fit].last() else {
+        let mut fit = candidates.partition_point(|mark| mark.end - start <= room);
+        if fit == 0 {
             let bytes = tasks.marks[next].end - start;
-            let alone = bytes > self.limits.task_bytes();
-            return Ok(if alone {
-                Push::TooLarge { bytes }
-            } else {
-                Push::Full
-            });
-        };
+            if bytes > self.limits.task_bytes() {
+                return Ok(Push::TooLarge { bytes });
+            }
+            if self.tasks > 0 {
+                return Ok(Push::Full);
+            }
+            // Whatever is wanted, a task that fits the limits makes an import.
+            fit = 1;
+        }
+        let marks = &tasks.marks[next..next + fit];
+        let end = marks[fit - 1].end;
         if separator == 0 {
             self.body = Some(self.store.start(self.number).map_err(|e| unkept(&e))?);
             self.append(self.limits.framing.open)?;
         } else {
             self.append(&[self.limits.framing.separator])?;
         }
-        self.append(&tasks.bytes[start..last.end])?;
-        self.bytes += separator + last.end - start;
+        if matches!(self.store, Store::Divisible) {
+            let offset = self.bytes - self.limits.framing.close.len() + separator;
+            let each = marks.iter().enumerate().map(|(i, mark)| TaskAt {
+                end: offset + mark.end - start,
+                place: place(next + i),
+            });
+            self.each.extend(each);
+        }
+        self.append(&tasks.bytes[start..end])?;
+        self.bytes += separator + end - start;
         self.tasks += fit;
-        let end = place(next + fit - 1);
+        let last = place(next + fit - 1);
         self.span = Some((
             self.span.map_or_else(|| place(next), |(first, _)| first),
-            end,
+            last,
         ));
         Ok(Push::Added { tasks: fit })
     }
@@ -140,16 +173,17 @@ impl Filling {
         }
     }
 
-    /// The import, unless it would be empty.
+    /// The import, unless it would be empty; `next` is where the record of the task after it starts.
     ///
     /// # Errors
     /// When its end cannot be kept.
-    pub fn close(mut self) -> Result<Option<Import>> {
+    pub fn close(mut self, next: Option<Place>) -> Result<Option<Import>> {
         self.append(self.limits.framing.close)?;
         let Filling {
             number,
             tasks,
             bytes,
+            each,
             ..
         } = self;
         let blake3 = Digest(self.hasher.finalize().to_hex().to_string());
@@ -164,8 +198,10 @@ impl Filling {
                     blake3,
                     first,
                     last,
+                    next,
                 },
                 body,
+                tasks: each,
             }))
     }
 }

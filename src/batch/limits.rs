@@ -47,7 +47,25 @@ pub struct Limits {
     pub framing: Framing,
 }
 
+/// How much an import is to hold, within its limits: what its target asks for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Tasks, at most.
+    pub tasks: usize,
+    /// Bytes, at most, with everything around the tasks; a task that is larger makes an import of its own.
+    pub bytes: usize,
+}
+
 impl Limits {
+    /// As much as there may be.
+    #[must_use]
+    pub fn all(&self) -> Wanted {
+        Wanted {
+            tasks: self.tasks.get(),
+            bytes: self.bytes.get(),
+        }
+    }
+
     /// Limits of `tasks` and `bytes`.
     ///
     /// # Errors

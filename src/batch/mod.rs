@@ -13,11 +13,11 @@ pub mod tracker;
 
 use self::body::Store;
 use self::import::{Filling, Import, Push};
-use self::limits::Limits;
+use self::limits::{Limits, Wanted};
 use self::tracker::Tracker;
-use crate::decode::Changes;
+use crate::decode::{Changes, Mark};
 use crate::error::{Code, Error, Fault};
-use crate::normalize::tasks::Tasks;
+use crate::normalize::tasks::{Rejected, Tasks};
 use crate::place::Place;
 use crate::rejects::Reject;
 
@@ -26,7 +26,14 @@ pub trait Outlet {
     /// Why it would take no more.
     type Refused: From<Error>;
 
-    /// Takes an import.
+    /// Hears that the import in the making holds all that was wanted, and says how much is wanted now; it may wait
+    /// until that is known. If that is the same again, the import is closed.
+    ///
+    /// # Errors
+    /// When it takes no more.
+    fn wanted(&mut self) -> Result<Wanted, Self::Refused>;
+
+    /// Takes an import, and with it all rejects before the next task.
     ///
     /// # Errors
     /// When it takes no more.
@@ -53,18 +60,20 @@ pub struct Batcher {
     limits: Limits,
     store: Store,
     tracker: Tracker,
+    wanted: Wanted,
     filling: Filling,
     number: u64,
 }
 
 impl Batcher {
-    /// The first import has the number 1; bodies are kept in `store`.
+    /// The first import has the number 1 and is to hold what is `wanted`; bodies are kept in `store`.
     #[must_use]
-    pub fn new(limits: Limits, store: Store) -> Self {
-        let filling = Filling::new(1, limits, store.clone());
+    pub fn new(limits: Limits, wanted: Wanted, store: Store) -> Self {
+        let filling = Filling::new(1, limits, wanted, store.clone());
         Batcher {
             limits,
             store,
+            wanted,
             tracker: Tracker::default(),
             filling,
             number: 1,
@@ -82,7 +91,15 @@ impl Batcher {
             let place = |i: usize| self.tracker.place(tasks.marks[i].mark);
             match self.filling.push(&tasks, next, place)? {
                 Push::Added { tasks } => next += tasks,
-                Push::Full => self.close(outlet)?,
+                Push::Full => {
+                    let wanted = outlet.wanted()?;
+                    if !self.filling.want(wanted) {
+                        let mark = tasks.marks[next].mark;
+                        self.pass_rejects(&mut tasks, Some(mark), outlet)?;
+                        self.wanted = wanted;
+                        self.close(Some(self.tracker.place(mark)), outlet)?;
+                    }
+                }
                 Push::TooLarge { bytes } => {
                     // The normalizer rejects such a task while it still has the record.
                     let limit = self.limits.bytes;
@@ -99,15 +116,7 @@ impl Batcher {
                 }
             }
         }
-        for rejected in std::mem::take(&mut tasks.rejected) {
-            let place = self.tracker.place(rejected.mark);
-            outlet.reject(Reject::new(
-                place,
-                rejected.fault,
-                rejected.raw,
-                &tasks.shape,
-            ))?;
-        }
+        self.pass_rejects(&mut tasks, None, outlet)?;
         if let Some(fatal) = tasks.fatal.take() {
             let place = self.tracker.place(fatal.mark);
             outlet.fatal(Reject::fatal(place, fatal, &tasks.shape))?;
@@ -121,17 +130,38 @@ impl Batcher {
         Ok(())
     }
 
+    /// Hands on the rejects before a mark, or all.
+    fn pass_rejects<O: Outlet>(
+        &self,
+        tasks: &mut Tasks,
+        before: Option<Mark>,
+        outlet: &mut O,
+    ) -> Result<(), O::Refused> {
+        let end = before.map_or(tasks.rejected.len(), |before| {
+            tasks
+                .rejected
+                .partition_point(|rejected| rejected.mark.record < before.record)
+        });
+        for rejected in tasks.rejected.drain(..end) {
+            let place = self.tracker.place(rejected.mark);
+            let Rejected { fault, raw, .. } = rejected;
+            outlet.reject(Reject::new(place, fault, raw, &tasks.shape))?;
+        }
+        Ok(())
+    }
+
     /// Hands on the last import, which need not be full.
     ///
     /// # Errors
     /// Those of the outlet.
     pub fn finish<O: Outlet>(mut self, outlet: &mut O) -> Result<(), O::Refused> {
-        self.close(outlet)
+        self.close(None, outlet)
     }
 
-    fn close<O: Outlet>(&mut self, outlet: &mut O) -> Result<(), O::Refused> {
-        let next = Filling::new(self.number + 1, self.limits, self.store.clone());
-        if let Some(import) = std::mem::replace(&mut self.filling, next).close()? {
+    fn close<O: Outlet>(&mut self, next: Option<Place>, outlet: &mut O) -> Result<(), O::Refused> {
+        let (limits, store) = (self.limits, self.store.clone());
+        let following = Filling::new(self.number + 1, limits, self.wanted, store);
+        if let Some(import) = std::mem::replace(&mut self.filling, following).close(next)? {
             self.number += 1;
             outlet.import(import)?;
         }

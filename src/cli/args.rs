@@ -1,6 +1,7 @@
 //! What the user typed, validated, nothing opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
@@ -29,14 +30,19 @@ pub enum Command {
 /// The words and flags of `sluice import`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct ImportArguments {
     /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
-    /// Where imports go: a folder, or `-` for tasks as JSON Lines on standard output
+    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, or `-` for tasks as JSON
+    /// Lines on standard output; several projects are filled in turn
     #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
-    pub to: String,
+    pub to: Vec<String>,
 
     /// Remove what an earlier run left in the target folder
     #[arg(long)]
@@ -53,6 +59,22 @@ pub struct ImportArguments {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]
     pub limits: LimitArguments,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub server: ServerArguments,
+
+    /// Tasks in one project, at most, those it has included; the rest goes to the next project named by `--to`
+    #[arg(long, value_name = "N", help_heading = SERVER)]
+    pub spread: Option<u64>,
+
+    /// Import once more what an earlier run has brought to the same projects already
+    #[arg(long, help_heading = SERVER)]
+    pub again: bool,
+
+    /// Go on with a run that was cut off although its sources have changed since
+    #[arg(long, help_heading = SERVER)]
+    pub accept_changed_sources: bool,
 
     /// Write a report of the run as JSON to FILE, or to standard output with `-`
     #[arg(long, value_name = "FILE")]
@@ -151,9 +173,52 @@ pub struct LimitArguments {
     pub chunk_bytes: Option<usize>,
 }
 
+/// The heading of what is about servers.
+const SERVER: &str = "Label Studio";
+
+/// How a Label Studio server is talked to. The token is in `LABEL_STUDIO_API_KEY`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = SERVER)]
+pub struct ServerArguments {
+    /// The time between the starts of two imports to one server, such as `30s`; 0 for no pause
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub interval: Duration,
+
+    /// How long the server may take for one import; giving up does not stop it
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub import_timeout: Duration,
+
+    /// A PEM file with certificates to trust besides the machine's own
+    #[arg(long, value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+
+    /// Where runs are recorded, so that they can be gone on with; the user's state folder if not given
+    #[arg(long, value_name = "DIR", env = "SLUICE_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
 const EXIT_CODES: &str = "\
+The token for a server comes from LABEL_STUDIO_API_KEY, from the file that LABEL_STUDIO_API_KEY_FILE names, or from \
+what the command in LABEL_STUDIO_API_KEY_COMMAND prints.
+
 Exit codes: 0 all records are in; 1 failed; 2 usage; 3 done, some records rejected; 4 stopped, too many rejected; \
-130 or 143 stopped by a signal.";
+5 for the time being, run again to go on; 6 not authorised; 7 outcome unknown, see `sluice verify`; \
+130 or 143 stopped by a signal, run again to go on.";
+
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        other => return Err(format!("`{other}` is no unit; there are ms, s, m and h")),
+    };
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| format!("`{digits}` is no number"))?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| format!("`{text}` is no time"))
+}
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

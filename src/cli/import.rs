@@ -9,11 +9,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::args::{ImportArguments, NulArgument};
+use super::server;
 use crate::batch::limits::{ARRAY, Framing, LINES, Limits};
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
+use crate::label_studio::address::Address;
 use crate::normalize::Normalizer;
 use crate::normalize::mapping::Mapping;
 use crate::pipeline::{self, Outcome};
@@ -23,6 +25,7 @@ use crate::report::progress::Shown;
 use crate::report::summary::summary;
 use crate::report::{Report, Totals, VERSION, Watch};
 use crate::sink::directory::Directory;
+use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::stdout::Stdout;
 use crate::source::local;
 
@@ -41,41 +44,88 @@ const USAGE: u8 = 2;
 enum Target {
     Directory(Directory),
     Stdout(Stdout),
+    LabelStudio(Box<LabelStudio>),
 }
 
 impl Target {
-    /// What `--to` names.
-    fn of(to: &str, overwrite: bool) -> Result<Target> {
-        match to.split_once("://") {
-            _ if to == "-" => Ok(Target::Stdout(Stdout)),
-            Some((scheme, _)) => Err(Error::new(
+    fn sink(&self) -> &dyn Sink {
+        match self {
+            Target::Directory(directory) => directory,
+            Target::Stdout(stdout) => stdout,
+            Target::LabelStudio(projects) => &**projects,
+        }
+    }
+}
+
+/// What `--to` names, before anything is opened.
+enum Named {
+    Directory(PathBuf),
+    Stdout,
+    Projects(Vec<Address>),
+}
+
+impl Named {
+    fn of(words: &[String]) -> Result<Named> {
+        let (projects, others): (Vec<&String>, Vec<&String>) = words
+            .iter()
+            .partition(|to| to.starts_with("http://") || to.starts_with("https://"));
+        match (projects.as_slice(), others.as_slice()) {
+            (_, []) => projects
+                .into_iter()
+                .map(|to| Address::parse(to))
+                .collect::<Result<_>>()
+                .map(Named::Projects),
+            ([], [to]) if *to == "-" => Ok(Named::Stdout),
+            ([], [to]) => match to.split_once("://") {
+                Some((scheme, _)) => Err(Error::new(
+                    Code::Usage,
+                    format!("`--to {to}`: no target is known by `{scheme}://`"),
+                )
+                .help("name a folder, `-` for standard output, or the address of a Label Studio project")),
+                None => Ok(Named::Directory(PathBuf::from(to))),
+            },
+            _ => Err(Error::new(
                 Code::Usage,
-                format!("`--to {to}`: no target is known by `{scheme}://`"),
+                "`--to` is given several times, and not for projects of Label Studio alone",
             )
-            .help("name a folder, or `-` for standard output")),
-            None => Ok(Target::Directory(Directory::new(Path::new(to), overwrite))),
+            .help("name one folder, or one or more projects")),
         }
     }
 
     fn framing(&self) -> Framing {
         match self {
-            Target::Directory(_) => ARRAY,
-            Target::Stdout(_) => LINES,
+            Named::Directory(_) | Named::Projects(_) => ARRAY,
+            Named::Stdout => LINES,
         }
     }
 
-    fn sink(&self) -> &dyn Sink {
-        match self {
-            Target::Directory(directory) => directory,
-            Target::Stdout(stdout) => stdout,
-        }
-    }
-
-    fn rejects(&self) -> Option<PathBuf> {
-        match self {
-            Target::Directory(directory) => Some(directory.rejects_path()),
-            Target::Stdout(_) => None,
-        }
+    fn open(self, arguments: &ImportArguments, plan: &Plan) -> Result<Target> {
+        Ok(match self {
+            Named::Directory(path) => Target::Directory(Directory::new(&path, arguments.overwrite)),
+            Named::Stdout => Target::Stdout(Stdout),
+            Named::Projects(addresses) => {
+                let ImportArguments {
+                    server,
+                    spread,
+                    again,
+                    accept_changed_sources,
+                    ..
+                } = arguments;
+                let connection = server::connection(server, &addresses, plan.limits)?;
+                let journal = server::journal(server)?;
+                let asked = Asked {
+                    run: plan.run.clone(),
+                    plan: plan.digest()?,
+                    sources: plan.sources.clone(),
+                    options: server::options(),
+                    spread: *spread,
+                    again: *again,
+                    accept_changed_sources: *accept_changed_sources,
+                };
+                let projects = LabelStudio::new(&addresses, &connection, journal, asked)?;
+                Target::LabelStudio(Box::new(projects))
+            }
+        })
     }
 }
 
@@ -85,22 +135,29 @@ impl Target {
 /// What ended it early.
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
-    let target = Target::of(&arguments.to, arguments.overwrite)?;
-    let plan = Arc::new(plan(arguments, &target)?);
+    let named = Named::of(&arguments.to)?;
+    let plan = Arc::new(plan(arguments, named.framing())?);
+    let target = Arc::new(named.open(arguments, &plan)?);
     if !arguments.quiet {
         left_out(&plan, arguments.verbose > 0);
     }
-    let watch = Arc::new(Watch::default());
+    let doing = Arc::clone(&target);
+    let watch = Arc::new(Watch::new(move || match &*doing {
+        Target::LabelStudio(projects) => projects.doing(),
+        Target::Directory(_) | Target::Stdout(_) => None,
+    }));
     let bytes = plan.sources.iter().map(|source| source.bytes).sum();
     let shown = Shown::start(&watch, bytes, arguments.quiet);
-    let Outcome { receipts, error } =
-        pipeline::run(&plan, target.sink(), target.rejects().as_deref(), &watch);
+    let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), &watch);
     drop(shown);
 
     let totals = watch.counters.totals();
     let report = Report {
         version: VERSION,
-        run: plan.run.clone(),
+        run: match &*target {
+            Target::LabelStudio(projects) => projects.run_id().to_owned(),
+            Target::Directory(_) | Target::Stdout(_) => plan.run.clone(),
+        },
         complete: error.is_none(),
         error: error.as_ref().map(ToString::to_string),
         totals,
@@ -112,17 +169,22 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
         deliveries: receipts,
     };
     let error = error.or_else(|| not_conserved(&report.totals));
-    let written = match &target {
+    let written = match &*target {
         // What was asked for cannot be: the folder is left as it was, for the next try.
         Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
-        Target::Stdout(_) => Ok(()),
+        Target::Stdout(_) | Target::LabelStudio(_) => Ok(()),
     };
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
-    if !arguments.quiet && (error.is_none() || report.totals.records > 0) {
-        eprintln!("{}", summary(&report, &arguments.to));
+    if !arguments.quiet {
+        if let Target::LabelStudio(projects) = &*target {
+            server::tell(projects);
+        }
+        if error.is_none() || report.totals.records > 0 {
+            eprintln!("{}", summary(&report, &arguments.to.join(" ")));
+        }
     }
     match error {
         Some(error) => Err(error),
@@ -130,7 +192,7 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     }
 }
 
-fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
+fn plan(arguments: &ImportArguments, framing: Framing) -> Result<Plan> {
     let ImportArguments {
         reading,
         fields,
@@ -138,7 +200,7 @@ fn plan(arguments: &ImportArguments, target: &Target) -> Result<Plan> {
         ..
     } = arguments;
     let listing = local::list(&arguments.sources)?;
-    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, target.framing())?;
+    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),

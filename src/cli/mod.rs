@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod import;
+mod server;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,26 +1,30 @@
 //! **Takes** [`Import`]s, in order.
 //! **Gives** [`Receipt`]s, in the same order, from a [`Sink`].
 //! **Waits on** the sink, and on nothing else: this is the backpressure.
-//! **To add one:** what happens around every delivery, such as a throttle or a journal, is a layer here.
+//! **To add one:** what happens around every delivery of a kind of target is a file here, such as [`throttle`].
 
 pub mod sizing;
 pub mod throttle;
 
+use std::path::PathBuf;
 use std::pin::pin;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, UnboundedSender};
 
 use crate::batch::body::Store;
 use crate::batch::import::{About, Import};
+use crate::batch::limits::Wanted;
 use crate::error::Result;
+use crate::place::Place;
+use crate::rejects::Reject;
 
-/// A place imports go to. It knows nothing of order, pace or retries.
+/// A place imports go to.
 pub trait Sink: Send + Sync {
-    /// Whether imports can go there at all; asked once, before the first byte is read.
-    fn check(&self) -> BoxFuture<'_, Result<()>>;
+    /// Whether imports can go there, and where in the sources to begin; asked once, before the first byte is read.
+    fn begin<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>>;
 
     /// How the bodies of imports are to be kept until they are delivered.
     fn store(&self) -> Store;
@@ -28,8 +32,50 @@ pub trait Sink: Send + Sync {
     /// How many deliveries may be on their way at once.
     fn at_once(&self) -> usize;
 
-    /// Delivers an import: when it is done, the import is whole and safe there.
-    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>>;
+    /// How much the next import is to hold, asked before each; nothing if that is always as much as it may.
+    fn wanted(&self) -> Option<Wanted> {
+        None
+    }
+
+    /// Where records that became no task are written, if anywhere; known once it has begun.
+    fn rejects(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Delivers an import: when it is done, all of it is safe there, or handed to `run` as rejects.
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>>;
+
+    /// Ends a run of which everything is delivered.
+    fn finish<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<()>> {
+        Box::pin(futures::future::ok(()))
+    }
+}
+
+/// What a sink may use of the run around it.
+pub trait Run: Sync {
+    /// Takes a task that the target refuses as a reject; it is safe on the disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be kept, or was one too many.
+    fn reject(&self, reject: Reject) -> Result<()>;
+
+    /// Ends when the run is to stop: what is on its way is brought to its end, and nothing is begun.
+    fn stopped(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Where a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At the first record.
+    First,
+    /// At this record: all before it is done.
+    At(Place),
+    /// Nowhere: everything is there already.
+    Nothing,
 }
 
 /// What was delivered.
@@ -42,26 +88,33 @@ pub struct Receipt {
     pub import: About,
 }
 
-/// Delivers imports until there are no more or `stopped` comes; `each` hears of every one that is delivered.
+/// Delivers imports until there are no more or the run is stopped; `each` hears of every one that is delivered.
+///
+/// Before each import, what is wanted of it is sent to `asked`, if there is anyone to ask.
 ///
 /// # Errors
 /// The first of the sink.
 pub async fn run(
     imports: Receiver<Import>,
+    asked: Option<UnboundedSender<Wanted>>,
     sink: &dyn Sink,
-    stopped: impl Future<Output = ()>,
+    run: &dyn Run,
     mut each: impl FnMut(&Receipt),
 ) -> Result<()> {
     let imports = stream::unfold(imports, |mut imports| async {
+        if let Some((asked, wanted)) = asked.as_ref().zip(sink.wanted()) {
+            // Nobody listens once the last import is on its way.
+            let _ = asked.send(wanted);
+        }
         imports.recv().await.map(|import| (import, imports))
     });
     let delivered = imports
-        .take_until(stopped)
-        .map(|import| sink.deliver(import))
+        .take_until(run.stopped())
+        .map(|import| sink.deliver(import, run))
         .buffered(sink.at_once());
     let mut delivered = pin!(delivered);
-    while let Some(receipt) = delivered.next().await {
-        each(&receipt?);
+    while let Some(receipts) = delivered.next().await {
+        receipts?.iter().for_each(&mut each);
     }
     Ok(())
 }

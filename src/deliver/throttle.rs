@@ -15,7 +15,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
-use url::Url;
 
 use crate::error::Result;
 use crate::journal::{Journal, LockFile, Server};
@@ -50,21 +49,6 @@ impl Clock for SystemClock {
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
-}
-
-/// What a server is known by: scheme, host and port. All names of this machine are one.
-#[must_use]
-pub fn server_key(address: &Url) -> String {
-    let host = match address.host() {
-        Some(url::Host::Ipv4(ip)) if ip.is_loopback() => "localhost".to_owned(),
-        Some(url::Host::Ipv6(ip)) if ip.is_loopback() => "localhost".to_owned(),
-        Some(host) => host.to_string(),
-        None => String::new(),
-    };
-    let port = address
-        .port_or_known_default()
-        .map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{host}{port}", address.scheme())
 }
 
 /// Paces the imports to one server.
@@ -140,7 +124,7 @@ pub struct Attempt {
 }
 
 impl Throttle {
-    /// A pacer for the server of this key ([`server_key`]); with an interval of zero only one attempt at a time is
+    /// A pacer for the server of this key, such as [`Address::server_key`](crate::label_studio::address::Address::server_key); with an interval of zero only one attempt at a time is
     /// held to, and what servers ask for by `Retry-After`.
     #[must_use]
     pub fn new(journal: Journal, server: &str, interval: Duration) -> Self {

@@ -12,10 +12,10 @@ use crate::place::SourceId;
 
 /// Columns of `imports` besides the places, in the order [`entry`] reads them.
 const IMPORT_COLUMNS: &str = "number, tasks, annotations, predictions, bytes, blake3, name, upload_id, state, attempts, \
-    cause, stored_tasks, stored_annotations, stored_predictions, intended_at, changed_at";
+    cause, stored_tasks, stored_annotations, stored_predictions, intended_at, changed_at, target";
 
 /// Where the places' columns start, after those.
-const FIRST_PLACE: usize = 16;
+const FIRST_PLACE: usize = 17;
 
 fn place_columns() -> String {
     let columns = ["first", "last", "next"].map(|which| {
@@ -167,6 +167,7 @@ pub(super) fn intend(
         Value::Null,
         intended_at.into(),
         now.into(),
+        Value::Text(super::identity::without_secrets(&intent.target)),
     ];
     for place in [Some(intent.first), Some(intent.last), intent.next] {
         values.extend(places::values(place)?);
@@ -226,6 +227,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Trouble> {
             predictions: count(3)?,
             bytes: count(4)?,
             blake3: row.get(5)?,
+            target: row.get(16)?,
             name: row.get(6)?,
             read: None,
         },

@@ -308,6 +308,19 @@ impl RunLog {
         Ok(entries)
     }
 
+    /// The number of the import that may be intended now: that of the last one if it is not settled, else the next.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn next_number(&self) -> Result<u64> {
+        self.journal.read(|transaction| {
+            let last = entries::last(transaction, &self.run.id)?;
+            Ok(last.map_or(1, |last| {
+                last.intent.number + u64::from(last.state.is_settled())
+            }))
+        })
+    }
+
     /// Where reading goes on: after the last import if it is settled, else after the one before it. Nothing when
     /// that is the start of the first source.
     ///

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use rusqlite::params;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::identity::{Prefix, SourceIdentity, without_secrets};
@@ -64,7 +65,9 @@ pub struct Intent {
     pub bytes: u64,
     /// The digest of its bytes, in hexadecimal.
     pub blake3: String,
-    /// What it is called at the target.
+    /// Where it goes: a run may have several targets.
+    pub target: String,
+    /// What it is called there.
     pub name: String,
     /// How far its source had been read, if that was hashed; kept with the source, not with the import.
     pub read: Option<Prefix>,
@@ -89,8 +92,8 @@ pub enum State {
     SetAside,
 }
 
-/// What a target says it stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How much of something there is at a target, or was sent there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Tasks.
     pub tasks: u64,

@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &["
         predictions INTEGER NOT NULL,
         bytes INTEGER NOT NULL,
         blake3 TEXT NOT NULL,
+        target TEXT NOT NULL,
         name TEXT NOT NULL,
         upload_id INTEGER,
         state TEXT NOT NULL CHECK (state IN

@@ -88,10 +88,8 @@ impl Address {
     #[must_use]
     pub fn server_key(&self) -> String {
         let mut url = self.server.clone();
-        // One server, three names.
-        if matches!(url.host_str(), Some("127.0.0.1" | "[::1]"))
-            && url.set_host(Some("localhost")).is_err()
-        {
+        // One server, many names.
+        if self.is_loopback() && url.set_host(Some("localhost")).is_err() {
             return self.server.to_string();
         }
         url.to_string()

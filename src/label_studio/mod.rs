@@ -39,15 +39,4 @@ mod access;
 mod answer;
 mod job;
 
-use serde::{Deserialize, Serialize};
-
-/// How much of something there is at the server, or was sent there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Tasks.
-    pub tasks: u64,
-    /// Annotations of these tasks.
-    pub annotations: u64,
-    /// Predictions of these tasks.
-    pub predictions: u64,
-}
+pub use crate::journal::Counts;

@@ -28,6 +28,27 @@ pub struct Watch {
     pub progress: Arc<Progress>,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
+    /// What the target is doing, in words.
+    doing: Option<Doing>,
+}
+
+type Doing = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
+impl Watch {
+    /// Nothing has happened yet; `doing` says what the target is doing, if it is worth telling.
+    #[must_use]
+    pub fn new(doing: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Watch {
+            doing: Some(Box::new(doing)),
+            ..Watch::default()
+        }
+    }
+
+    /// What the target is doing, in words.
+    #[must_use]
+    pub fn doing(&self) -> Option<String> {
+        self.doing.as_ref().and_then(|doing| doing())
+    }
 }
 
 /// Counted while the run goes, by the batcher and the deliverer; read by whoever shows progress.

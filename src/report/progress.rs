@@ -1,5 +1,6 @@
 //! Progress on standard error: a bar on a terminal, a line every 30 s elsewhere.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -91,11 +92,12 @@ fn lines(watch: &Watch, ended: &mpsc::Receiver<()>) {
 fn message(watch: &Watch) -> String {
     let so_far = watch.counters.so_far();
     let (records, imports) = (HumanCount(so_far.records), HumanCount(so_far.imports));
-    match so_far.rejects {
-        0 => format!("{records} records, {imports} imports"),
-        rejects => format!(
-            "{records} records, {imports} imports, {} rejected",
-            HumanCount(rejects)
-        ),
+    let mut message = format!("{records} records, {imports} imports");
+    if so_far.rejects > 0 {
+        let _ = write!(message, ", {} rejected", HumanCount(so_far.rejects));
     }
+    if let Some(doing) = watch.doing() {
+        let _ = write!(message, ", {doing}");
+    }
+    message
 }

@@ -12,10 +12,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Serialize;
 
-use crate::batch::body::{Body, PARTIAL, PartialFile, Store};
+use crate::batch::body::{Body, Store};
 use crate::batch::import::Import;
-use crate::deliver::{Receipt, Sink};
+use crate::deliver::{Begin, Receipt, Run, Sink};
 use crate::error::{Code, Error, Result};
+use crate::partial_file::{PARTIAL, PartialFile};
 
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
@@ -41,12 +42,6 @@ impl Directory {
             path: Arc::from(path),
             overwrite,
         }
-    }
-
-    /// Where the rejects go.
-    #[must_use]
-    pub fn rejects_path(&self) -> PathBuf {
-        self.path.join(REJECTS)
     }
 
     fn prepare(&self) -> Result<()> {
@@ -125,8 +120,8 @@ fn unwritable(what: &str, path: &Path, cause: &io::Error) -> Error {
 }
 
 impl Sink for Directory {
-    fn check(&self) -> BoxFuture<'_, Result<()>> {
-        async { self.prepare() }.boxed()
+    fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
+        async { self.prepare().map(|()| Begin::First) }.boxed()
     }
 
     fn at_once(&self) -> usize {
@@ -137,7 +132,15 @@ impl Sink for Directory {
         Store::Folder(Arc::clone(&self.path))
     }
 
-    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
+    fn rejects(&self) -> Option<PathBuf> {
+        Some(self.path.join(REJECTS))
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        _run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
         let finish = move || {
             let Body::File(file) = import.body else {
                 return Err(Error::new(
@@ -152,10 +155,10 @@ impl Sink for Directory {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            Ok(Receipt {
+            Ok(vec![Receipt {
                 name,
                 import: import.about,
-            })
+            }])
         };
         async { super::join(tokio::task::spawn_blocking(finish).await) }.boxed()
     }

@@ -4,6 +4,7 @@
 //! **To add one:** a file with a [`Sink`](crate::deliver::Sink), and its arm in the command line's target.
 
 pub mod directory;
+pub mod label_studio;
 pub mod stdout;
 
 use crate::error::{Code, Error, Result};

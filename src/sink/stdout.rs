@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::batch::body::{Body, Store};
 use crate::batch::import::Import;
-use crate::deliver::{Receipt, Sink};
+use crate::deliver::{Begin, Receipt, Run, Sink};
 use crate::error::{Code, Error, Result};
 
 /// Standard output.
@@ -15,8 +15,8 @@ use crate::error::{Code, Error, Result};
 pub struct Stdout;
 
 impl Sink for Stdout {
-    fn check(&self) -> BoxFuture<'_, Result<()>> {
-        futures::future::ok(()).boxed()
+    fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
+        futures::future::ok(Begin::First).boxed()
     }
 
     fn at_once(&self) -> usize {
@@ -27,7 +27,11 @@ impl Sink for Stdout {
         Store::Memory
     }
 
-    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        _run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
         let write = move || {
             let Body::Memory(bytes) = import.body else {
                 return Err(Error::new(
@@ -43,10 +47,10 @@ impl Sink for Stdout {
                     format!("cannot write to standard output: {e}"),
                 )
             })?;
-            Ok(Receipt {
+            Ok(vec![Receipt {
                 name: "-".to_owned(),
                 import: import.about,
-            })
+            }])
         };
         async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()
     }

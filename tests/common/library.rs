@@ -1,7 +1,7 @@
 //! Runs of the library in this process, on made-up files, into memory.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -13,7 +13,7 @@ use sluice::batch::import::{About, Import};
 use sluice::batch::limits::{ARRAY, Limits};
 use sluice::buffer::{Buffers, SPARE_BUFFERS};
 use sluice::decode::Nul;
-use sluice::deliver::{Receipt, Sink};
+use sluice::deliver::{Begin, Receipt, Run, Sink};
 use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
 use sluice::normalize::mapping::Mapping;
@@ -80,12 +80,18 @@ impl Ran {
 }
 
 /// A target that keeps what it is given.
-#[derive(Default)]
-struct Collector(Mutex<Vec<(About, Vec<u8>)>>);
+struct Collector {
+    imports: Mutex<Vec<(About, Vec<u8>)>>,
+    rejects: PathBuf,
+}
 
 impl Sink for Collector {
-    fn check(&self) -> BoxFuture<'_, Result<()>> {
-        futures::future::ok(()).boxed()
+    fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
+        futures::future::ok(Begin::First).boxed()
+    }
+
+    fn rejects(&self) -> Option<PathBuf> {
+        Some(self.rejects.clone())
     }
 
     fn store(&self) -> Store {
@@ -96,7 +102,11 @@ impl Sink for Collector {
         1
     }
 
-    fn deliver(&self, import: Import) -> BoxFuture<'_, Result<Receipt>> {
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        _run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
         let Body::Memory(body) = import.body else {
             unreachable!("the store is memory")
         };
@@ -104,11 +114,11 @@ impl Sink for Collector {
             name: import.about.number.to_string(),
             import: import.about.clone(),
         };
-        self.0
+        self.imports
             .lock()
             .expect("no one panicked")
             .push((import.about, body));
-        futures::future::ok(receipt).boxed()
+        futures::future::ok(vec![receipt]).boxed()
     }
 }
 
@@ -152,11 +162,15 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
     };
     let scratch = tempfile::tempdir().expect("a folder");
     let rejects = scratch.path().join("rejects.jsonl");
-    let (sink, watch) = (Collector::default(), Arc::new(Watch::default()));
-    let outcome = pipeline::run(&Arc::new(plan), &sink, Some(&rejects), &watch);
+    let sink = Collector {
+        imports: Mutex::default(),
+        rejects: rejects.clone(),
+    };
+    let watch = Arc::new(Watch::default());
+    let outcome = pipeline::run(&Arc::new(plan), &sink, &watch);
     let lines = std::fs::read_to_string(&rejects).unwrap_or_default();
     Ran {
-        imports: sink.0.into_inner().expect("no one panicked"),
+        imports: sink.imports.into_inner().expect("no one panicked"),
         totals: watch.counters.totals(),
         rejects: lines
             .lines()

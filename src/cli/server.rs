@@ -1,0 +1,84 @@
+//! What all commands that talk to a Label Studio server have in common.
+
+use std::io::Write;
+
+use indicatif::HumanCount;
+use serde_json::{Value, json};
+
+use super::args::ServerArguments;
+use crate::batch::limits::Limits;
+use crate::error::Result;
+use crate::journal::identity::without_secrets;
+use crate::journal::{Journal, state_directory};
+use crate::label_studio::address::Address;
+use crate::label_studio::settings::Settings;
+use crate::label_studio::token::Token;
+use crate::sink::label_studio::LabelStudio;
+use crate::sink::label_studio::target::Connection;
+
+/// How the servers of some addresses are reached. What the user should know of it is said on standard error.
+///
+/// # Errors
+/// When there is no token.
+pub(super) fn connection(
+    arguments: &ServerArguments,
+    addresses: &[Address],
+    limits: Limits,
+) -> Result<Connection> {
+    let token = Token::from_environment()?;
+    let plain = addresses.iter().filter_map(Address::warn_plain_http);
+    for warning in plain.chain(token.warning().map(str::to_owned)) {
+        eprintln!("warning: {warning}");
+    }
+    Ok(Connection {
+        token,
+        settings: Settings {
+            ca_cert: arguments.ca_cert.clone(),
+            import_timeout: arguments.import_timeout,
+            ..Settings::default()
+        },
+        interval: arguments.interval,
+        most_tasks: limits.tasks.get(),
+        most_bytes: limits.bytes.get(),
+    })
+}
+
+/// The journal of all runs.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn journal(arguments: &ServerArguments) -> Result<Journal> {
+    match &arguments.state_dir {
+        Some(directory) => Journal::open(directory),
+        None => Journal::open(&state_directory(|name| std::env::var_os(name))?),
+    }
+}
+
+/// What a run is to be known by later: the words it was asked for with, and where. Addresses lose their secrets.
+pub(super) fn options() -> Value {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| without_secrets(&word.to_string_lossy()))
+        .collect();
+    let folder = std::env::current_dir().map(|folder| folder.display().to_string());
+    json!({ "words": words, "folder": folder.unwrap_or_default() })
+}
+
+/// Says what there was of a run before, and how to refer to it.
+pub(super) fn tell(projects: &LabelStudio) {
+    let mut err = std::io::stderr().lock();
+    let run = projects.run_id();
+    let _ = match projects.before() {
+        Some(before) if before.complete => writeln!(
+            err,
+            "run {run} has brought all {} tasks; `--again` brings them once more",
+            HumanCount(before.tasks)
+        ),
+        Some(before) => writeln!(
+            err,
+            "run {run} goes on: {} tasks were there",
+            HumanCount(before.tasks)
+        ),
+        None => writeln!(err, "run {run}"),
+    };
+}

@@ -1,0 +1,201 @@
+//! Where a run begins: at the first record, or after what an earlier process of the same run has brought.
+
+use std::time::Duration;
+
+use chrono::Utc;
+
+use super::contents::Contents;
+use super::send::{Sender, found};
+use super::settle::{Committed, Doubt, Upload};
+use super::target::Target;
+use super::{Before, LabelStudio};
+use crate::deliver::{Begin, Run};
+use crate::error::{Code, Error, Result};
+use crate::journal::{Change, Entry, RunLog, RunState, SourceIdentity, State};
+use crate::label_studio::failure::Failure;
+use crate::source::{Location, Source};
+
+impl LabelStudio {
+    /// Sees whether the projects are there, and finds the run that this is, or begins one.
+    pub(super) async fn begin_or_go_on(&self, run: &dyn Run) -> Result<Begin> {
+        for (at, target) in self.targets.iter().enumerate() {
+            let about = target.project.about().await.map_err(Failure::into_error)?;
+            if let Some(most) = self.asked.spread {
+                self.rooms()[at] = most.saturating_sub(about.task_number);
+            }
+        }
+        let mut kept = self.log.lock().await;
+        let (log, before) = self.find()?;
+        let log = kept.insert(log);
+        let _ = self.run.set(log.run().id.clone());
+        if !before {
+            let _ = self.before.set(None);
+            return Ok(Begin::First);
+        }
+        if log.run().state == RunState::Failed {
+            log.finish(RunState::Open)?;
+        }
+        for entry in log.unfinished()? {
+            self.settle_entry(log, &entry, run).await?;
+        }
+        let delivered = log.deliveries()?;
+        let delivered = delivered.iter().filter(|e| e.state == State::Delivered);
+        let begin = match log.resume_point()? {
+            None => Begin::First,
+            Some(point) => point.next.map_or(Begin::Nothing, Begin::At),
+        };
+        let _ = self.before.set(Some(Before {
+            run: log.run().id.clone(),
+            tasks: delivered.map(|entry| entry.intent.tasks).sum(),
+            complete: begin == Begin::Nothing,
+        }));
+        Ok(begin)
+    }
+
+    /// The run to go on with (true), or a new one.
+    fn find(&self) -> Result<(RunLog, bool)> {
+        let target = self.target_text();
+        let asked = &self.asked;
+        if !asked.again {
+            let mut runs = self.journal.runs()?;
+            runs.retain(|run| run.target == target && run.state != RunState::Undone);
+            let same = runs.iter().rev().find(|run| run.plan_digest == asked.plan);
+            if let Some(same) = same {
+                let mut log = self.journal.reopen(&same.id)?;
+                match (same.state, self.changed(&log)?) {
+                    (_, None) => return Ok((log, true)),
+                    // It is over, and there is something new to bring.
+                    (RunState::Done, Some(_)) => {}
+                    (_, Some(_)) if asked.accept_changed_sources => {
+                        log.accept_sources(&self.identities()?)?;
+                        log.finish(RunState::Open)?;
+                        return Ok((log, true));
+                    }
+                    (_, Some((source, change))) => return Err(change.into_error(&source)),
+                }
+            } else if let Some(other) = runs.iter().rev().find(|run| run.state != RunState::Done) {
+                let log = self.journal.reopen(&other.id)?;
+                let names = |sources: &[SourceIdentity]| -> Vec<String> {
+                    sources.iter().map(|source| source.name.clone()).collect()
+                };
+                if !log.deliveries()?.is_empty()
+                    && names(&log.sources()?) == names(&self.identities()?)
+                {
+                    return Err(other_options(&other.id));
+                }
+            }
+        }
+        let log = self.journal.begin(
+            &asked.run,
+            &asked.plan,
+            &target,
+            &asked.options,
+            &self.identities()?,
+        )?;
+        Ok((log, false))
+    }
+
+    /// The first source that is not what it was when the run began. Of standard input nothing is known: what was read
+    /// of it then is compared while it is read again.
+    fn changed(&self, log: &RunLog) -> Result<Option<(SourceIdentity, Change)>> {
+        for known in log.sources()? {
+            let source = self.asked.sources.get(known.id.0 as usize);
+            let change = match source.map(|source| &source.location) {
+                Some(Location::File(path)) => known.change_in_file(path)?,
+                Some(Location::Stdin) if log.run().state == RunState::Done => Some(Change::Time),
+                Some(Location::Stdin) => None,
+                None => Some(Change::Name),
+            };
+            if let Some(change) = change {
+                return Ok(Some((known, change)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn identities(&self) -> Result<Vec<SourceIdentity>> {
+        let identity = |source: &Source| match &source.location {
+            Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
+            Location::Stdin => Ok(SourceIdentity::named(source.id, &source.name)),
+        };
+        self.asked.sources.iter().map(identity).collect()
+    }
+
+    /// Brings an import that was cut off to an outcome, by looking at what the server has of it.
+    async fn settle_entry(&self, log: &RunLog, entry: &Entry, run: &dyn Run) -> Result<()> {
+        let target = self.target_of(entry)?;
+        let sender = Sender { log, target, run };
+        let (number, upload_id) = (entry.intent.number, entry.upload_id);
+        let id = match (entry.state, upload_id) {
+            // It is read again, and sent without what the server does not want.
+            (State::Refused, _) => return Ok(()),
+            (_, Some(id)) => id,
+            (_, None) => match found(&target.project, &entry.intent).await? {
+                Some(id) => {
+                    log.uploaded(number, id)?;
+                    id
+                }
+                None => return log.absent(number),
+            },
+        };
+        let upload = Upload::of_entry(entry, id);
+        let quiet = target.server.quiet(upload.contents.load(upload.bytes));
+        let elapsed = (Utc::now() - entry.changed_at).to_std();
+        let left = quiet.saturating_sub(elapsed.unwrap_or(Duration::ZERO));
+        let in_doubt = upload_id.is_some() && entry.state != State::Uploaded;
+        let doubt = in_doubt.then(|| Doubt::new(left, "the process that sent it was ended"));
+        match sender.settle(&upload, None, doubt).await? {
+            Committed::There | Committed::Refused { .. } => Ok(()),
+        }
+    }
+
+    /// The target that an import went to.
+    pub(super) fn target_of(&self, entry: &Entry) -> Result<&Target> {
+        let name = &entry.intent.target;
+        self.targets
+            .iter()
+            .find(|target| target.name == *name)
+            .ok_or_else(|| {
+                Error::new(
+                    Code::Usage,
+                    format!(
+                        "the run has brought tasks to `{name}`, which is not among its targets"
+                    ),
+                )
+                .help("name it with `--to`, in its place")
+            })
+    }
+}
+
+impl Upload {
+    /// What the journal knows of an upload.
+    pub(super) fn of_entry(entry: &Entry, id: u64) -> Self {
+        let intent = &entry.intent;
+        let counts = crate::journal::Counts {
+            tasks: intent.tasks,
+            annotations: intent.annotations,
+            predictions: intent.predictions,
+        };
+        Upload {
+            number: intent.number,
+            id,
+            contents: Contents {
+                counts,
+                cancelled: 0,
+                annotated: counts.tasks.min(counts.annotations.max(counts.predictions)),
+            },
+            bytes: intent.bytes as usize,
+        }
+    }
+}
+
+fn other_options(run: &str) -> Error {
+    Error::new(
+        Code::Usage,
+        format!("run `{run}` brought part of these sources here, with other options"),
+    )
+    .help(format!(
+        "go on with the options it had, take back what it brought with `sluice undo {run}`, or bring everything again \
+         with `--again`"
+    ))
+}

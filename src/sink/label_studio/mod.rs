@@ -1,0 +1,311 @@
+//! Projects of Label Studio servers: every task in, once, whatever breaks.
+//!
+//! ```text
+//! begin     a run that was cut off? settle what it left in doubt, and go on after it
+//! deliver   import ──▶ parts that the server bears and the project has room for
+//!             send      intent journaled ─ slot of the throttle ─ upload ─ commit ──▶ delivered
+//!               settle    no answer, or another than it should be: look, and commit again when it is quiet
+//!             refused   the tasks the server names are rejects; the rest is sent again
+//! finish    every import counted once more; the run is done
+//! ```
+//!
+//! What is sent is journaled before, what came of it after, so that a kill between any two steps leaves a state that
+//! [`begin`] can settle by looking.
+
+mod begin;
+mod check;
+mod contents;
+mod part;
+mod send;
+mod settle;
+pub mod target;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::sync::Mutex as AsyncMutex;
+
+use self::part::Part;
+use self::send::{Sender, Sent};
+use self::target::{Connection, Target};
+use crate::batch::body::Store;
+use crate::batch::import::Import;
+use crate::batch::limits::Wanted;
+use crate::deliver::throttle::Pace;
+use crate::deliver::{Begin, Receipt, Run, Sink};
+use crate::error::{Code, Error, Fault, Result};
+use crate::journal::{Journal, RunLog, RunState};
+use crate::label_studio::address::Address;
+use crate::read::{Framing, Shape};
+use crate::rejects::Reject;
+use crate::source::Source;
+
+/// How much larger than wanted a part may be before it is divided: what is wanted changes a little with every answer,
+/// and an import of a few tasks costs a slot.
+const SLACK: f64 = 1.25;
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The id of the run, if it is a new one.
+    pub run: String,
+    /// The digest of all that decides what its tasks are.
+    pub plan: String,
+    /// Its sources.
+    pub sources: Vec<Source>,
+    /// What else is to be known of it later; no secrets.
+    pub options: Value,
+    /// Tasks in one project, at most.
+    pub spread: Option<u64>,
+    /// Begin a new run, whatever there was.
+    pub again: bool,
+    /// Go on although sources have changed.
+    pub accept_changed_sources: bool,
+}
+
+/// What there was of a run when it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// Its id.
+    pub run: String,
+    /// Tasks that were there already.
+    pub tasks: u64,
+    /// Whether that is all of them.
+    pub complete: bool,
+}
+
+/// The projects that a run fills.
+pub struct LabelStudio {
+    journal: Journal,
+    asked: Asked,
+    targets: Vec<Target>,
+    /// Tasks that each target has room for.
+    rooms: Mutex<Vec<u64>>,
+    log: AsyncMutex<Option<RunLog>>,
+    before: OnceLock<Option<Before>>,
+    run: OnceLock<String>,
+}
+
+impl LabelStudio {
+    /// Projects by their addresses, filled in this order.
+    ///
+    /// # Errors
+    /// When the connection's settings cannot be used, or the journal cannot be read.
+    pub fn new(
+        addresses: &[Address],
+        connection: &Connection,
+        journal: Journal,
+        asked: Asked,
+    ) -> Result<Self> {
+        let targets = Target::all(addresses, connection, &journal)?;
+        Ok(LabelStudio {
+            rooms: Mutex::new(vec![u64::MAX; targets.len()]),
+            journal,
+            asked,
+            targets,
+            log: AsyncMutex::default(),
+            before: OnceLock::new(),
+            run: OnceLock::new(),
+        })
+    }
+
+    /// The run's id: that of the one that is gone on with, once that is known.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        self.run.get().unwrap_or(&self.asked.run)
+    }
+
+    /// What there was before, once it has begun; nothing if the run is new.
+    #[must_use]
+    pub fn before(&self) -> Option<&Before> {
+        self.before.get().and_then(Option::as_ref)
+    }
+
+    /// What it is doing, in words, if it is doing anything.
+    #[must_use]
+    pub fn doing(&self) -> Option<String> {
+        let paces = self.targets.iter().map(|t| t.server.throttle.state());
+        paces
+            .into_iter()
+            .find(|pace| *pace != Pace::Idle)
+            .map(|pace| pace.to_string())
+    }
+
+    /// The target text by which a run is found again.
+    fn target_text(&self) -> String {
+        let names: Vec<_> = self.targets.iter().map(|t| t.name.as_str()).collect();
+        names.join(" ")
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first target with room, and how much; the last if none has.
+    fn current(&self) -> (&Target, u64) {
+        let rooms = self.rooms();
+        let at = rooms.iter().position(|room| *room > 0);
+        let at = at.unwrap_or(rooms.len() - 1);
+        (&self.targets[at], rooms[at])
+    }
+
+    fn filled(&self, target: &Target, tasks: usize) {
+        let mut rooms = self.rooms();
+        if let Some(at) = self.targets.iter().position(|t| t.name == target.name)
+            && rooms[at] != u64::MAX
+        {
+            rooms[at] = rooms[at].saturating_sub(tasks as u64);
+        }
+    }
+
+    async fn deliver_parts(&self, import: Import, run: &dyn Run) -> Result<Vec<Receipt>> {
+        let log = self.log.lock().await;
+        let log = log.as_ref().ok_or_else(not_begun)?;
+        let mut parts = VecDeque::from([Part::all(import)?]);
+        let mut receipts = Vec::new();
+        while let Some(part) = parts.pop_front() {
+            let (target, room) = self.current();
+            if room == 0 {
+                return Err(full(self.asked.spread));
+            }
+            let mut divided = part
+                .clone()
+                .divided(part.parts(target.server.wanted(), SLACK));
+            let part = divided.remove(0);
+            divided
+                .into_iter()
+                .rev()
+                .for_each(|rest| parts.push_front(rest));
+            let (part, rest) = part.up_to(usize::try_from(room).unwrap_or(usize::MAX));
+            parts.extend(rest.into_iter().rev());
+            let sender = Sender { log, target, run };
+            match sender.send(&part).await? {
+                Sent::Delivered(receipt) => {
+                    self.filled(target, part.len());
+                    receipts.push(receipt);
+                }
+                Sent::TooLarge(_) if part.len() > 1 => {
+                    part.divided(2)
+                        .into_iter()
+                        .rev()
+                        .for_each(|half| parts.push_front(half));
+                }
+                Sent::TooLarge(detail) => {
+                    let reason = format!(
+                        "the server takes no request of {} bytes: {detail}",
+                        part.bytes()
+                    );
+                    let code = Code::TaskTooLarge;
+                    set_aside(log, run, &part, &[(0, reason)], code)?;
+                }
+                Sent::Refused { detail, items } if items.is_empty() => {
+                    return Err(Error::new(
+                        Code::ServerRefused,
+                        format!("the server refuses an import without naming a task: {detail}"),
+                    )
+                    .help("mend what it names, and run the same command again: it goes on where it stopped"));
+                }
+                Sent::Refused { items, .. } => {
+                    parts.extend(set_aside(log, run, &part, &items, Code::TaskRefused)?);
+                    parts.rotate_right(1);
+                }
+            }
+        }
+        Ok(receipts)
+    }
+}
+
+/// Makes rejects of some tasks of a part that the server refused; what is left is to be sent again.
+fn set_aside(
+    log: &RunLog,
+    run: &dyn Run,
+    part: &Part,
+    items: &[(usize, String)],
+    code: Code,
+) -> Result<Option<Part>> {
+    let shape = Arc::new(Shape::Json(Framing::Lines));
+    for (number, reason) in items {
+        let Some((place, task)) = part.task(*number) else {
+            return Err(Error::new(
+                Code::ServerRefused,
+                format!(
+                    "the server refuses task {number} of {}: {reason}",
+                    part.len()
+                ),
+            ));
+        };
+        let fault = Fault::new(code, reason);
+        run.reject(Reject::new(place, fault, task.to_vec(), &shape))?;
+    }
+    let numbers: Vec<_> = items.iter().map(|(number, _)| *number).collect();
+    let left = part.without(&numbers);
+    if left.is_none() {
+        log.set_aside(log.next_number()?)?;
+    }
+    Ok(left)
+}
+
+fn not_begun() -> Error {
+    Error::new(Code::Internal, "the run has not begun")
+}
+
+fn full(spread: Option<u64>) -> Error {
+    let most = spread.unwrap_or_default();
+    Error::new(
+        Code::TargetFull,
+        format!("all projects hold {most} tasks, and there are more to come"),
+    )
+    .help("name more projects with `--to`, or allow more tasks in each with `--spread`; the same command goes on")
+}
+
+impl Sink for LabelStudio {
+    fn begin<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
+        self.begin_or_go_on(run).boxed()
+    }
+
+    fn store(&self) -> Store {
+        Store::Divisible
+    }
+
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    fn wanted(&self) -> Option<Wanted> {
+        let (target, room) = self.current();
+        let Wanted { tasks, bytes } = target.server.wanted();
+        let tasks = tasks
+            .min(usize::try_from(room).unwrap_or(usize::MAX))
+            .max(1);
+        Some(Wanted { tasks, bytes })
+    }
+
+    fn rejects(&self) -> Option<PathBuf> {
+        Some(self.journal.rejects_of(self.run_id()))
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        import: Import,
+        run: &'a dyn Run,
+    ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
+        self.deliver_parts(import, run).boxed()
+    }
+
+    fn finish<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<()>> {
+        async {
+            let mut log = self.log.lock().await;
+            let log = log.as_mut().ok_or_else(not_begun)?;
+            if log.run().state != RunState::Done {
+                self.check(log, run).await?;
+                log.finish(RunState::Done)?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,232 @@
+//! One part of an import, from intent to outcome: uploaded, committed, journaled at every step.
+//!
+//! One slot of the throttle is one attempt: the upload and the first commit of it. What fails without having stored
+//! anything is tried again at the next slot; what may have stored something is settled first ([`super::settle`]).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::contents::Contents;
+use super::part::Part;
+use super::settle::{Committed, Patience, Upload};
+use super::target::Target;
+use crate::batch::import::{About, Digest};
+use crate::deliver::throttle::Attempt;
+use crate::deliver::{Receipt, Run};
+use crate::error::{Code, Error, Result};
+use crate::journal::{Counts, Intent, RunLog};
+use crate::label_studio::failure::Failure;
+use crate::label_studio::project::Project;
+
+/// Characters of an import's digest in its name: enough that no two of a run are alike.
+const NAME_DIGEST: usize = 12;
+
+/// Uploads of one import that may break without an answer before it is taken to be too large: a proxy that refuses
+/// early closes the connection before its 413 is seen.
+const BROKEN_UPLOADS: u32 = 2;
+
+/// What parts are sent with.
+pub(super) struct Sender<'a> {
+    pub(super) log: &'a RunLog,
+    pub(super) target: &'a Target,
+    pub(super) run: &'a dyn Run,
+}
+
+/// What became of a part.
+pub(super) enum Sent {
+    /// Its tasks are there, each once.
+    Delivered(Receipt),
+    /// The server, or a proxy before it, takes no request of this size.
+    TooLarge(String),
+    /// The server wants none of it as it is.
+    Refused {
+        /// What it said.
+        detail: String,
+        /// The tasks it names, counted from 0, each with its reason.
+        items: Vec<(usize, String)>,
+    },
+}
+
+/// What became of an upload.
+enum Brought {
+    There(Attempt, u64),
+    TooLarge(String),
+}
+
+impl Sender<'_> {
+    /// Sends a part until it is there, or will not be.
+    ///
+    /// # Errors
+    /// When the run cannot go on: it is stopped, the token or the project is wrong, or the server fails for long.
+    pub(super) async fn send(&self, part: &Part) -> Result<Sent> {
+        let content = part.content();
+        let contents = Contents::of(&content)?;
+        let intent = self.intend(part, &content, contents.counts)?;
+        let number = intent.number;
+        let (attempt, id) = match self.bring(&intent, &content, contents).await? {
+            Brought::There(attempt, id) => (attempt, id),
+            Brought::TooLarge(detail) => {
+                self.log.refused(number, &detail)?;
+                return Ok(Sent::TooLarge(detail));
+            }
+        };
+        self.log.uploaded(number, id)?;
+        let upload = Upload {
+            number,
+            id,
+            contents,
+            bytes: content.len(),
+        };
+        match self.settle(&upload, Some(attempt), None).await? {
+            Committed::There => Ok(Sent::Delivered(receipt(intent, part))),
+            Committed::Refused { detail, items } => Ok(Sent::Refused { detail, items }),
+        }
+    }
+
+    /// Journals what is about to be sent.
+    fn intend(&self, part: &Part, content: &Bytes, counts: Counts) -> Result<Intent> {
+        let number = self.log.next_number()?;
+        let blake3 = blake3::hash(content).to_hex().to_string();
+        let run = &self.log.run().id;
+        let intent = Intent {
+            number,
+            first: part.first(),
+            last: part.last(),
+            next: part.next(),
+            tasks: counts.tasks,
+            annotations: counts.annotations,
+            predictions: counts.predictions,
+            bytes: content.len() as u64,
+            target: self.target.name.clone(),
+            name: format!("{}{number:06}-{}.json", prefix(run), &blake3[..NAME_DIGEST]),
+            blake3,
+            read: None,
+        };
+        self.log.intend(&intent)?;
+        Ok(intent)
+    }
+
+    /// Uploads a part, without tasks being made of it, in a slot that is kept for the commit.
+    async fn bring(&self, intent: &Intent, content: &Bytes, contents: Contents) -> Result<Brought> {
+        let Target {
+            project, server, ..
+        } = self.target;
+        let load = contents.load(content.len());
+        let mut patience = Patience::default();
+        let mut broken = 0;
+        loop {
+            let attempt = self.slot(load).await?;
+            let failure = match project.upload(&intent.name, content.clone()).await {
+                Ok(uploaded) if uploaded.tasks == intent.tasks => {
+                    return Ok(Brought::There(attempt, uploaded.id));
+                }
+                Ok(uploaded) => {
+                    let text = format!(
+                        "the server finds {} tasks in an import of {}",
+                        uploaded.tasks, intent.tasks
+                    );
+                    return Err(Error::new(Code::ServerRefused, text)
+                        .help("its tasks were not made; tell the project's makers which server and version this is"));
+                }
+                Err(failure) => failure,
+            };
+            let pause = match &failure {
+                Failure::Busy { retry_after } => *retry_after,
+                _ => None,
+            };
+            let took = attempt.elapsed().as_secs_f64();
+            match failure {
+                Failure::TooLarge { detail } => {
+                    attempt.answered(None)?;
+                    server.learn(|sizing| sizing.refused_too_large(content.len()))?;
+                    return Ok(Brought::TooLarge(detail));
+                }
+                failure if failure.is_passing() => {
+                    if let Failure::Unknown { status, .. } = &failure {
+                        broken += u32::from(status.is_none());
+                        if matches!(status, Some(502 | 504)) {
+                            server.learn(|sizing| sizing.timed_out(load, took))?;
+                        }
+                    }
+                    // The upload makes no tasks: whatever became of it, nothing is in doubt.
+                    attempt.answered(pause)?;
+                    if broken >= BROKEN_UPLOADS && intent.tasks > 1 {
+                        server.learn(|sizing| sizing.refused_too_large(content.len()))?;
+                        return Ok(Brought::TooLarge(failure.into_error().message().to_owned()));
+                    }
+                    if let Some(id) = found(project, intent).await? {
+                        let attempt = self.slot(load).await?;
+                        return Ok(Brought::There(attempt, id));
+                    }
+                    self.wait(patience.after(failure)?).await?;
+                }
+                failure => {
+                    attempt.answered(None)?;
+                    return Err(failure.into_error());
+                }
+            }
+        }
+    }
+
+    /// The next slot, with the server quiet as far as is known.
+    pub(super) async fn slot(&self, load: crate::deliver::sizing::Load) -> Result<Attempt> {
+        let server = &self.target.server;
+        let attempt = server.throttle.start(self.run.stopped()).await?;
+        let attempt = attempt.ok_or_else(interrupted)?;
+        if let Some(since) = attempt.unanswered() {
+            // Another run's request, or one of a process that was killed.
+            let elapsed = since.elapsed().unwrap_or_default();
+            self.wait(server.quiet(load).saturating_sub(elapsed))
+                .await?;
+        }
+        Ok(attempt)
+    }
+
+    /// Waits, unless the run is stopped.
+    pub(super) async fn wait(&self, time: Duration) -> Result<()> {
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = self.run.stopped() => Err(interrupted()),
+        }
+    }
+}
+
+/// What the names of all uploads of a run begin with.
+pub(crate) fn prefix(run: &str) -> String {
+    format!("sluice-{run}-")
+}
+
+/// The upload of an import whose answer was lost, if the server has it whole.
+pub(super) async fn found(project: &Project, intent: &Intent) -> Result<Option<u64>> {
+    let uploads = project
+        .find_upload(&intent.name)
+        .await
+        .map_err(Failure::into_error)?;
+    let whole = |size: Option<u64>| size.is_none_or(|size| size == intent.bytes);
+    Ok(uploads
+        .into_iter()
+        .find(|upload| whole(upload.size))
+        .map(|upload| upload.id))
+}
+
+/// The run is stopped while nothing is on its way.
+pub(super) fn interrupted() -> Error {
+    Error::new(Code::Interrupted, "stopped")
+}
+
+fn receipt(intent: Intent, part: &Part) -> Receipt {
+    Receipt {
+        name: intent.name,
+        import: About {
+            number: intent.number,
+            tasks: part.len(),
+            bytes: part.bytes(),
+            blake3: Digest(intent.blake3),
+            first: intent.first,
+            last: intent.last,
+            next: intent.next,
+        },
+    }
+}
