@@ -286,7 +286,7 @@ mod tests {
         let fewer = some.without(&[0, 3]).expect("five are left");
         assert_eq!(numbers(&fewer), [2, 3, 6, 7, 8]);
         assert_eq!(fewer.task(2), Some((place(6), &b"6"[..])));
-        let halves = fewer.divided(2);
+        let halves = fewer.clone().divided(2);
         assert_eq!(numbers(&halves[0]), [2, 3]);
         assert_eq!(numbers(&halves[1]), [6, 7, 8]);
         assert_eq!(halves[0].next(), Some(place(6)));
