@@ -10,6 +10,8 @@
 #[path = "common/library.rs"]
 mod library;
 
+use std::io::Write;
+
 use library::{Options, run_on, sample};
 use proptest::prelude::*;
 
@@ -89,4 +91,17 @@ proptest! {
             prop_assert_eq!(&reject["code"], "record-too-large");
         }
     }
+}
+
+#[test]
+fn every_frame_of_an_lz4_file_is_read() {
+    let frame = |text: &str| {
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let stored = [frame("one\n"), frame(""), frame("two\nthr"), frame("ee\n")].concat();
+    let ran = run_on("s.txt.lz4", &stored, &Options::default());
+    let texts: Vec<_> = ran.data().iter().map(|data| data["text"].clone()).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
 }

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use lz4_flex::frame::FrameDecoder;
+
 use super::peek::Peek;
 use super::{Progress, SourceFault};
 use crate::error::{Code, Fault};
@@ -44,13 +46,27 @@ pub fn decompress(compression: Compression, stored: Peek) -> io::Result<Peek> {
                 )),
             )
         }
-        Compression::Lz4 => ("lz4", Box::new(lz4_flex::frame::FrameDecoder::new(stored))),
+        Compression::Lz4 => ("lz4", Box::new(Lz4Frames(FrameDecoder::new(stored)))),
     };
     Ok(Peek::new(Box::new(Decompressed {
         decoder,
         name,
         bytes: 0,
     })))
+}
+
+/// All frames of an LZ4 file, one after another: its decoder takes the end of each for the end.
+struct Lz4Frames(FrameDecoder<Peek>);
+
+impl Read for Lz4Frames {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.0.read(out)?;
+            if n > 0 || out.is_empty() || self.0.get_mut().peek(1)?.is_empty() {
+                return Ok(n);
+            }
+        }
+    }
 }
 
 /// A decompressor whose errors say what is damaged and where.
