@@ -106,6 +106,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             budget: &budget,
             stop,
             progress: Arc::clone(&watch.progress),
+            from,
             check_columns: &check_columns,
             submit: &submit,
         };
@@ -125,6 +126,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         wanted.unwrap_or(plan.limits.all()),
         sink.store(),
     );
+    let batcher = match from {
+        Some(place) => batcher.starting_at(place),
+        None => batcher,
+    };
     let answers = answers.until(stop);
     let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
 

@@ -223,6 +223,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         budget: &budget,
         stop: &stop,
         progress,
+        from: None,
         check_columns: &|_| Ok(()),
         submit: &take,
     };
@@ -918,6 +919,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             budget: &budget,
             stop: &stop,
             progress,
+            from: None,
             check_columns: &|_| Ok(()),
             submit: &submit,
         };

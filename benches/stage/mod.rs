@@ -132,6 +132,7 @@ impl Input {
             budget: &Budget::new(MEMORY, &stop),
             stop: &stop,
             progress: Arc::new(Progress::default()),
+            from: None,
             check_columns: &|_| Ok(()),
             submit: &|chunk| {
                 chunks.lock().expect("no one panicked").push(chunk);

@@ -80,6 +80,13 @@ impl Batcher {
         }
     }
 
+    /// The same, where reading starts at `place`: every task has the place that it has in a run from the beginning.
+    #[must_use]
+    pub fn starting_at(mut self, place: Place) -> Self {
+        self.tracker = Tracker::starting_at(place);
+        self
+    }
+
     /// Adds one answer's tasks; every import that this fills is handed on before the next task is looked at.
     ///
     /// # Errors

@@ -16,6 +16,25 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Stands before the record at `place`: what comes first is what reading from there gives.
+    #[must_use]
+    pub fn starting_at(place: Place) -> Self {
+        if place.record <= 1 {
+            // Its source is read from the start, and its lines are counted from there.
+            return Tracker::default();
+        }
+        let lines = match place.at {
+            At::Text { line, .. } => line.saturating_sub(1),
+            At::Row { .. } => 0,
+        };
+        Tracker {
+            source: Some(place.source),
+            start: None,
+            records: place.record - 1,
+            lines,
+        }
+    }
+
     /// Tasks of this chunk follow; it may be the one they followed from before.
     pub fn enter(&mut self, source: SourceId, start: Start) {
         if self.source != Some(source) {

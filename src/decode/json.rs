@@ -5,7 +5,7 @@ use super::utf8::{LineCount, Utf8};
 use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
-use crate::read::Framing;
+use crate::read::{Before, Framing};
 
 /// The decoder of a chunk of JSON text.
 pub struct Json {
@@ -22,10 +22,11 @@ pub struct Json {
 }
 
 impl Json {
-    /// `first`: no record of the source comes before the text.
+    /// `before`: which records of the source come before the text.
     #[must_use]
-    pub fn new(text: Buffer, framing: Framing, first: bool, nul: Nul) -> Self {
-        let comma = !first && framing == Framing::Elements;
+    pub fn new(text: Buffer, framing: Framing, before: Before, nul: Nul) -> Self {
+        let first = before == Before::Nothing;
+        let comma = before == Before::Chunk && framing == Framing::Elements;
         Json {
             text,
             framing,

@@ -15,7 +15,7 @@ pub mod write;
 
 use crate::buffer::Buffer;
 use crate::error::Fault;
-use crate::read::{Body, Chunk, Shape, Start};
+use crate::read::{Before, Body, Chunk, Shape, Start};
 
 /// Where a record stands in its chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +143,10 @@ impl Decoder {
     /// The decoder for a chunk's shape and body. It takes the body; what else the chunk holds stays with the caller.
     #[must_use]
     pub fn new(chunk: &mut Chunk, nul: Nul) -> Decoder {
-        let first = matches!(chunk.start, Start::Text { first: true, .. });
+        let before = match chunk.start {
+            Start::Text { before, .. } => before,
+            Start::Group { .. } => Before::Chunk,
+        };
         let body = std::mem::replace(&mut chunk.body, Body::Text(Buffer::default()));
         match (body, &*chunk.shape) {
             (Body::Oversize { lines, fault, .. }, _) => {
@@ -152,7 +155,7 @@ impl Decoder {
             (Body::Batch(batch), _) => Decoder::Columns(columns::Columns::new(&batch, nul)),
             (Body::RowGroup(group), _) => Decoder::RowGroup(row_group::RowGroup::new(group, nul)),
             (Body::Text(text), Shape::Json(framing)) => {
-                Decoder::Json(json::Json::new(text, *framing, first, nul))
+                Decoder::Json(json::Json::new(text, *framing, before, nul))
             }
             (Body::Text(text), Shape::Table { columns, delimiter }) => {
                 Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))

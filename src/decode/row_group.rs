@@ -39,18 +39,19 @@ pub struct RowGroup {
     batch_rows: usize,
     reader: Option<ParquetRecordBatchReader>,
     current: Option<Columns>,
-    /// Rows in batches that are finished.
+    /// Rows before those that are not finished.
     done: u32,
-    /// Rows in batches that are read.
+    /// Rows before those that are not read.
     read: u32,
 }
 
 impl RowGroup {
-    /// A decoder that stands before the row group's first row; nothing is read yet.
+    /// A decoder that stands before the first row wanted of the row group; nothing is read yet.
     #[must_use]
     pub fn new(group: row_groups::RowGroup, nul: Nul) -> Self {
         let batch_rows = batch_rows(&group);
         let meter = Arc::new(Meter::new(group.page_bytes));
+        let first_row = group.first_row;
         RowGroup {
             group,
             meter,
@@ -58,8 +59,8 @@ impl RowGroup {
             batch_rows,
             reader: None,
             current: None,
-            done: 0,
-            read: 0,
+            done: first_row,
+            read: first_row,
         }
     }
 
@@ -144,7 +145,7 @@ impl Decode for RowGroup {
                 }
             }
             let at = Mark {
-                record: self.done,
+                record: self.done - self.group.first_row,
                 ..Mark::default()
             };
             let batch = self.next().map_err(|fault| (at, fault))?;
@@ -156,7 +157,7 @@ impl Decode for RowGroup {
                 (Some(batch), Some(read)) if read <= self.group.rows => {
                     let record_bytes = self.group.record_bytes;
                     let setting = Setting {
-                        first: self.read,
+                        first: self.read - self.group.first_row,
                         record_bytes,
                         utf8: Utf8::Unchecked,
                     };
@@ -189,7 +190,7 @@ impl Decode for RowGroup {
             .as_ref()
             .map_or(0, |current| current.extent().records);
         Extent {
-            records: u64::from(self.done) + current,
+            records: u64::from(self.done - self.group.first_row) + current,
             lines: 0,
         }
     }

@@ -20,7 +20,7 @@ use crate::decode::scan::{Kind, Value};
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
 use crate::error::{Code, Fault};
 use crate::place::SourceId;
-use crate::read::{Body, Chunk, Shape, Start};
+use crate::read::{Before, Body, Chunk, Shape, Start};
 
 /// How records become tasks.
 #[derive(Clone, Debug)]
@@ -226,7 +226,7 @@ pub fn text_chunk(text: Buffer, shape: Shape, held: Held) -> Chunk {
     let start = Start::Text {
         byte: 0,
         lines_before: 0,
-        first: true,
+        before: Before::Nothing,
     };
     Chunk {
         source: SourceId(0),

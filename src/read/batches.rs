@@ -20,6 +20,7 @@ use arrow_ipc::{
 use arrow_schema::SchemaRef;
 
 use super::decompress::MAGIC_BYTES;
+use super::midway::FirstRow;
 use super::peek::Peek;
 use super::positioned::{Positioned, fenced};
 use super::{Body, Chunk, Ended, Halt, Reader, Shape, Start, names, read_error};
@@ -77,9 +78,14 @@ impl Reader<'_> {
         let schema = footer
             .schema()
             .ok_or_else(|| damaged("the footer has no schema"))?;
-        let mut messages = Messages::open(self, source.id, schema)?;
+        let mut messages = Messages::open(self, source, schema)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.len().saturating_sub(MAGIC_BYTES as u64);
+        let mut count = |whole: u64| {
+            let more = whole.min(uncounted);
+            uncounted -= more;
+            self.progress.bytes.fetch_add(more, Ordering::Relaxed);
+        };
         let dictionaries = footer
             .dictionaries()
             .into_iter()
@@ -91,6 +97,12 @@ impl Reader<'_> {
             .flatten()
             .map(|block| (block, Kind::Batch));
         for (block, kind) in dictionaries.chain(batches) {
+            if kind == Kind::Batch && messages.first_row.is_after(messages.index) {
+                let metadata = u64::from(block.metaDataLength().unsigned_abs());
+                count(block.bodyLength().unsigned_abs().saturating_add(metadata));
+                messages.index += 1;
+                continue;
+            }
             let metadata = self.metadata_of(&file, block, messages.index)?;
             let message = root_as_message(&metadata).map_err(|e| messages.malformed(e))?;
             let whole = message
@@ -107,10 +119,9 @@ impl Reader<'_> {
                     .ok_or_else(|| damaged("a block starts nowhere"))?;
                 read(start, bytes)
             })?;
-            let more = whole.min(uncounted);
-            uncounted -= more;
-            self.progress.bytes.fetch_add(more, Ordering::Relaxed);
+            count(whole);
         }
+        messages.first_row.check_end(messages.index)?;
         self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
         Ok(())
     }
@@ -168,13 +179,21 @@ impl Reader<'_> {
         let schema = message
             .header_as_schema()
             .ok_or_else(|| damaged("the stream does not start with a schema"))?;
-        let mut messages = Messages::open(self, source.id, schema)?;
+        let mut messages = Messages::open(self, source, schema)?;
         let skipped = self.check_length(message.bodyLength().unsigned_abs(), 0)?;
         exactly(&mut bytes, skipped)?;
         while let Some(metadata) = self.next_metadata(&mut bytes, messages.index)? {
             let message = root_as_message(&metadata).map_err(|e| messages.malformed(e))?;
+            if message.header_type() == MessageHeader::RecordBatch
+                && messages.first_row.is_after(messages.index)
+            {
+                pass_over(&mut bytes, message.bodyLength().unsigned_abs())?;
+                messages.index += 1;
+                continue;
+            }
             messages.take(&message, None, |length| exactly(&mut bytes, length))?;
         }
+        messages.first_row.check_end(messages.index)?;
         Ok(())
     }
 
@@ -229,12 +248,14 @@ struct Messages<'r, 'a> {
     dictionaries: HashMap<i64, ArrayRef>,
     /// Record batches before the next.
     index: u32,
+    /// The first row that is wanted.
+    first_row: FirstRow,
 }
 
 impl<'r, 'a> Messages<'r, 'a> {
     fn open(
         reader: &'r Reader<'a>,
-        source: SourceId,
+        source: &Source,
         schema: arrow_ipc::Schema<'_>,
     ) -> Result<Self, Error> {
         if schema.endianness() != Endianness::Little {
@@ -261,12 +282,13 @@ impl<'r, 'a> Messages<'r, 'a> {
         (reader.check_columns)(&names)?;
         Ok(Messages {
             reader,
-            source,
+            source: source.id,
             schema: Arc::new(schema),
             shape: Arc::new(Shape::Columns(names)),
             picked,
             dictionaries: HashMap::new(),
             index: 0,
+            first_row: reader.first_row(source)?,
         })
     }
 
@@ -421,10 +443,10 @@ impl<'r, 'a> Messages<'r, 'a> {
     /// Hands on a batch in as many slices as there are permits; the last permit, the last to be given back, is the one
     /// that counts, since all slices share the batch's memory.
     fn submit(&mut self, records: &RecordBatch, rows: u32, permits: Vec<Held>) -> Result<(), Halt> {
+        let mut first_row = self.first_row.of(self.index, rows)?;
         let slices = u32::try_from(permits.len()).unwrap_or(u32::MAX).max(1);
-        let each = rows.div_ceil(slices);
+        let each = (rows - first_row).div_ceil(slices);
         let last = permits.len().saturating_sub(1);
-        let mut first_row = 0;
         for (i, held) in permits.into_iter().enumerate() {
             let length = if i == last {
                 rows - first_row
@@ -463,6 +485,12 @@ fn damaged(cause: impl std::fmt::Display) -> Error {
     Error::new(Code::Format, format!("not a readable Arrow file: {cause}"))
 }
 
+fn too_short(read: u64, length: u64) -> Error {
+    damaged(format_args!(
+        "it ends after {read} of the {length} bytes of a message"
+    ))
+}
+
 fn cut_off(cause: &io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::UnexpectedEof => damaged(cause),
@@ -481,14 +509,20 @@ fn check_version(version: MetadataVersion) -> Result<(), Error> {
     }
 }
 
+/// Passes over the next `length` bytes.
+fn pass_over(bytes: &mut Peek, length: u64) -> Result<(), Error> {
+    let passed = bytes.pass_over(length).map_err(|e| read_error(&e))?;
+    if passed < length {
+        return Err(too_short(passed, length));
+    }
+    Ok(())
+}
+
 /// The next `length` bytes. Memory is taken as they come, not as they are promised.
 fn exactly(bytes: &mut Peek, length: usize) -> Result<Vec<u8>, Error> {
     let read = exactly_or_end(bytes, length)?;
     if read.len() < length {
-        return Err(damaged(format_args!(
-            "it ends after {} of the {length} bytes of a message",
-            read.len()
-        )));
+        return Err(too_short(read.len() as u64, length as u64));
     }
     Ok(read)
 }
@@ -502,10 +536,7 @@ fn exactly_or_end(bytes: &mut Peek, length: usize) -> Result<Vec<u8>, Error> {
         .read_to_end(&mut buffer)
         .map_err(|e| read_error(&e))?;
     if !buffer.is_empty() && buffer.len() < length {
-        return Err(damaged(format_args!(
-            "it ends after {} of the {length} bytes of a message",
-            buffer.len()
-        )));
+        return Err(too_short(buffer.len() as u64, length as u64));
     }
     Ok(buffer)
 }

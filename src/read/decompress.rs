@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use lz4_flex::frame::FrameDecoder;
 
-use super::peek::Peek;
+use super::peek::{Input, Peek, read_and_drop};
 use super::{Progress, SourceFault};
 use crate::error::{Code, Fault};
+use crate::source::local::Stored;
 use crate::source::sniff::Compression;
 
 /// How many bytes tell every compression and every format that has a mark of its own.
@@ -76,6 +77,12 @@ struct Decompressed {
     bytes: u64,
 }
 
+impl Input for Decompressed {
+    fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        read_and_drop(self, bytes)
+    }
+}
+
 impl Read for Decompressed {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self.decoder.read(out) {
@@ -98,30 +105,36 @@ impl Read for Decompressed {
     }
 }
 
-/// Counts the stored bytes that pass, for progress.
+/// The stored bytes of a source, which are counted as they pass.
 pub struct Counted {
-    inner: Box<dyn Read + Send>,
+    stored: Stored,
     progress: Arc<Progress>,
 }
 
 impl Counted {
     /// Counts into `progress`.
     #[must_use]
-    pub fn new(inner: Box<dyn Read + Send>, progress: Arc<Progress>) -> Self {
-        Counted { inner, progress }
+    pub fn new(stored: Stored, progress: Arc<Progress>) -> Self {
+        Counted { stored, progress }
+    }
+
+    fn count(&self, bytes: u64) {
+        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Input for Counted {
+    fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        let passed = self.stored.pass_over(bytes)?;
+        self.count(passed);
+        Ok(passed)
     }
 }
 
 impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(out)?;
-        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-
-    fn read_to_end(&mut self, out: &mut Vec<u8>) -> io::Result<usize> {
-        let n = self.inner.read_to_end(out)?;
-        self.progress.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        let n = self.stored.read(out)?;
+        self.count(n as u64);
         Ok(n)
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 
 use super::SourceFault;
-use super::peek::Peek;
+use super::peek::{Input, Peek, read_and_drop};
 use crate::error::{Code, Error, Fault, Result};
 
 /// Passes over a byte-order mark and, unless the text is UTF-8, puts a decoder in front of it.
@@ -124,6 +124,12 @@ impl Transcode {
             }
             DecoderResult::InputEmpty | DecoderResult::OutputFull => Ok(()),
         }
+    }
+}
+
+impl Input for Transcode {
+    fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        read_and_drop(self, bytes)
     }
 }
 

@@ -5,6 +5,9 @@
 //!
 //! The reader finds where records end and nothing more. Counting records and lines, checking UTF-8 and parsing are the
 //! jobs' work, so that the one thread all bytes pass through stays fast.
+//!
+//! It starts at the first record of all or, where a run goes on that was cut off, at any ([`Reader::from`]): from there it
+//! hands on what it would have handed on anyway.
 
 pub mod batches;
 pub mod cells;
@@ -14,6 +17,7 @@ pub mod cut_lines;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+mod midway;
 pub mod names;
 pub(crate) mod page_header;
 pub mod peek;
@@ -22,13 +26,13 @@ pub mod row_groups;
 pub mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::peek::Peek;
 use crate::budget::{Budget, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::{Code, Error, Fault, Result};
-use crate::place::{SourceId, Spot};
+use crate::place::{Place, SourceId, Spot};
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, local};
@@ -61,8 +65,8 @@ pub enum Start {
         byte: u64,
         /// Lines between the end of the chunk before and this one: a header, the lines before an array's bracket.
         lines_before: u64,
-        /// Whether no record of the source comes before it.
-        first: bool,
+        /// Which records of the source come before it.
+        before: Before,
     },
     /// In a Parquet or Arrow file.
     Group {
@@ -71,6 +75,17 @@ pub enum Start {
         /// The row in it, from 0.
         row: u64,
     },
+}
+
+/// The records of a source that come before a chunk of its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// None.
+    Nothing,
+    /// Some that were passed over: the text starts with a record, not with what separates it from the one before.
+    PassedOver,
+    /// Those of the chunk before it.
+    Chunk,
 }
 
 /// The records of a chunk.
@@ -185,6 +200,8 @@ pub struct Reader<'a> {
     pub stop: &'a Stop,
     /// What it tells while it works.
     pub progress: Arc<Progress>,
+    /// The first record to read, where that is not the first of all.
+    pub from: Option<Place>,
     /// Refuses the columns of a table that do not fit the options.
     pub check_columns: &'a dyn Fn(&[String]) -> Result<()>,
     /// Where chunks go; it waits for a place.
@@ -216,28 +233,36 @@ impl From<Error> for Halt {
 }
 
 impl Reader<'_> {
-    /// Reads all sources, one after another.
+    /// Reads all sources, one after another; those before the one to start in are not opened.
     ///
     /// # Errors
     /// The first that a source has; everything before it has been handed on.
     pub fn run(&self, sources: &[Source]) -> Result<()> {
+        let first = self.from.map_or(SourceId(0), |place| place.source);
+        if self.from.is_some() && sources.iter().all(|source| source.id < first) {
+            return Err(midway::no_source(first, sources.len()));
+        }
         for source in sources {
-            match self.source(source) {
-                Ok(()) => self
-                    .progress
-                    .sources
-                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-                Err(Halt::Ended) => return Ok(()),
-                Err(Halt::Failed(error)) => return Err(error.at(|| Spot::source(&source.name))),
-            };
+            if source.id < first {
+                let bytes = source.bytes.unwrap_or(0);
+                self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+            } else {
+                match self.source(source) {
+                    Ok(()) => {}
+                    Err(Halt::Ended) => return Ok(()),
+                    Err(Halt::Failed(error)) => {
+                        return Err(error.at(|| Spot::source(&source.name)));
+                    }
+                }
+            }
+            self.progress.sources.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn source(&self, source: &Source) -> Result<(), Halt> {
-        let stored = local::open(source)?;
         let mut stored = Peek::new(Box::new(decompress::Counted::new(
-            stored,
+            local::open(source)?,
             Arc::clone(&self.progress),
         )));
         let magic = stored

@@ -2,9 +2,26 @@
 
 use std::io::{self, Read};
 
+/// Bytes that come one after another, some of which may be of no interest.
+pub trait Input: Read + Send {
+    /// Passes over the next `bytes` bytes, or over all that are left if these are fewer. Gives how many they were.
+    ///
+    /// # Errors
+    /// As for reading them.
+    fn pass_over(&mut self, bytes: u64) -> io::Result<u64>;
+}
+
+/// Passes over bytes by reading them.
+///
+/// # Errors
+/// Those of the input.
+pub fn read_and_drop(input: &mut impl Read, bytes: u64) -> io::Result<u64> {
+    io::copy(&mut input.take(bytes), &mut io::sink())
+}
+
 /// Bytes looked at first and read afterwards.
 pub struct Peek {
-    inner: Box<dyn Read + Send>,
+    inner: Box<dyn Input>,
     head: Vec<u8>,
     read: usize,
 }
@@ -12,7 +29,7 @@ pub struct Peek {
 impl Peek {
     /// Nothing is read until it is asked for.
     #[must_use]
-    pub fn new(inner: Box<dyn Read + Send>) -> Self {
+    pub fn new(inner: Box<dyn Input>) -> Self {
         Peek {
             inner,
             head: Vec::new(),
@@ -46,6 +63,24 @@ impl Peek {
     /// Passes over `bytes` that were looked at.
     pub fn skip(&mut self, bytes: usize) {
         self.read = (self.read + bytes).min(self.head.len());
+    }
+
+    /// Passes over the next `bytes` bytes, looked at or not, or over all that are left if these are fewer. Gives how
+    /// many they were.
+    ///
+    /// # Errors
+    /// Those of the input.
+    pub fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        let waiting = self.head.len() - self.read;
+        let known = usize::try_from(bytes).map_or(waiting, |bytes| bytes.min(waiting));
+        self.skip(known);
+        let rest = bytes - known as u64;
+        let passed = if rest > 0 {
+            self.inner.pass_over(rest)?
+        } else {
+            0
+        };
+        Ok(known as u64 + passed)
     }
 
     /// Appends to `buf` until it holds `len` bytes; false when the input ended first.

@@ -36,6 +36,8 @@ pub struct RowGroup {
     pub(crate) index: usize,
     /// Its rows.
     pub(crate) rows: u32,
+    /// The first of them that is wanted; the chunk starts there.
+    pub(crate) first_row: u32,
     /// Bytes that its pages, as they are read, may take at a time.
     pub(crate) page_bytes: usize,
     /// Bytes of JSON that one row may come to.
@@ -101,8 +103,15 @@ impl Reader<'_> {
         let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
         (self.check_columns)(&opened.names)?;
         let shape = Arc::new(Shape::Columns(opened.names));
+        let wanted = self.first_row(source)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
+        let mut count = |about: &RowGroupMetaData| {
+            let stored = u64::try_from(about.compressed_size()).unwrap_or(0);
+            let stored = stored.min(uncounted);
+            uncounted -= stored;
+            self.progress.bytes.fetch_add(stored, Ordering::Relaxed);
+        };
         for (index, about) in opened.metadata.row_groups().iter().enumerate() {
             let place = |what: String| damaged(format_args!("row group {index}: {what}"));
             let rows = about.num_rows();
@@ -114,6 +123,11 @@ impl Reader<'_> {
             })?;
             let number =
                 u32::try_from(index).map_err(|_| place("there are too many".to_owned()))?;
+            if wanted.is_after(number) {
+                count(about);
+                continue;
+            }
+            let first_row = wanted.of(number, rows)?;
             check(about, &file.0).map_err(place)?;
             if rows == 0 {
                 continue;
@@ -124,7 +138,7 @@ impl Reader<'_> {
                 source: source.id,
                 start: Start::Group {
                     group: number,
-                    row: 0,
+                    row: first_row.into(),
                 },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
@@ -133,6 +147,7 @@ impl Reader<'_> {
                     levels: Arc::clone(&opened.levels),
                     index,
                     rows,
+                    first_row,
                     // Pages differ in size: twice what was seen, and never less than one record may take.
                     page_bytes: bytes
                         .saturating_mul(2)
@@ -142,12 +157,10 @@ impl Reader<'_> {
                 }),
                 held,
             })?;
-            let stored = u64::try_from(about.compressed_size())
-                .unwrap_or(0)
-                .min(uncounted);
-            uncounted -= stored;
-            self.progress.bytes.fetch_add(stored, Ordering::Relaxed);
+            count(about);
         }
+        let groups = u32::try_from(opened.metadata.num_row_groups());
+        wanted.check_end(groups.unwrap_or(u32::MAX))?;
         self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
         Ok(())
     }

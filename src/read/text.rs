@@ -7,10 +7,11 @@ use memchr::memchr_iter;
 use super::cut_csv::CutCsv;
 use super::cut_json::CutJson;
 use super::cut_lines::CutLines;
+use super::midway::Midway;
 use super::peek::Peek;
 use super::{
-    Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start,
-    Which, dialect, encoding, read_error,
+    Before, Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape,
+    Start, Which, dialect, encoding, read_error,
 };
 use crate::budget::{self, Held};
 use crate::buffer::Buffer;
@@ -37,6 +38,30 @@ struct Opened {
     lines: u64,
 }
 
+impl Opened {
+    /// Passes on to the record where reading starts.
+    fn pass_to(&mut self, midway: &Midway) -> Result<Before> {
+        let byte = midway.byte()?;
+        let ahead = byte
+            .checked_sub(self.byte)
+            .ok_or_else(|| midway.before_the_first(self.byte))?;
+        let passed = self.bytes.pass_over(ahead).map_err(|e| read_error(&e))?;
+        let next = self.bytes.peek(1).map_err(|e| read_error(&e))?;
+        let Some(next) = next.first().filter(|_| passed == ahead) else {
+            return Err(midway.after_the_end());
+        };
+        // A record that was too large to be held has the place of the comma before it.
+        let comma = *self.shape == Shape::Json(Framing::Elements) && *next == b',';
+        // The lines that were passed over are known by whoever knows the place.
+        (self.byte, self.lines) = (byte, 0);
+        Ok(if comma {
+            Before::Chunk
+        } else {
+            Before::PassedOver
+        })
+    }
+}
+
 impl Reader<'_> {
     /// Cuts a text source into chunks.
     pub(super) fn text(
@@ -46,13 +71,17 @@ impl Reader<'_> {
         known: Option<Format>,
     ) -> Result<(), Halt> {
         let bytes = encoding::decode(bytes, self.reading.encoding)?;
-        let opened = self.open_text(source, bytes, known)?;
+        let mut opened = self.open_text(source, bytes, known)?;
+        let before = match self.midway(source) {
+            Some(midway) => opened.pass_to(&midway)?,
+            None => Before::Nothing,
+        };
         Cutter {
             reader: self,
             source,
             opened,
             buf: Buffer::default(),
-            first: true,
+            before,
             want: FIRST_CHUNK,
         }
         .run()
@@ -167,8 +196,8 @@ struct Cutter<'a> {
     opened: Opened,
     /// Bytes read and not yet handed on; they start where the last record ended.
     buf: Buffer,
-    /// Whether no chunk has been handed on.
-    first: bool,
+    /// Which records come before the next chunk.
+    before: Before,
     /// The size of the next chunk.
     want: usize,
 }
@@ -262,11 +291,11 @@ impl Cutter<'_> {
         let start = Start::Text {
             byte: self.opened.byte,
             lines_before: self.opened.lines,
-            first: self.first,
+            before: self.before,
         };
         self.opened.byte += bytes;
         self.opened.lines = 0;
-        self.first = false;
+        self.before = Before::Chunk;
         start
     }
 

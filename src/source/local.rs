@@ -1,7 +1,7 @@
 //! Local files, folders, patterns and standard input: what the words on the command line stand for.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -164,14 +164,58 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// A source's bytes as they are stored, from the first to the last.
+pub enum Stored {
+    /// A file in which some can be passed over without being read.
+    File(File),
+    /// Bytes that come one after another: standard input, a pipe.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Stored {
+    /// Passes over the next `bytes` bytes, or over all that are left if these are fewer. Gives how many they were.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        match self {
+            Stored::File(file) => {
+                // A position after the end is as good as any to the file system, and is no place in the source.
+                let (here, end) = (file.stream_position()?, file.metadata()?.len());
+                let passed = bytes.min(end.saturating_sub(here));
+                file.seek(SeekFrom::Start(here + passed))?;
+                Ok(passed)
+            }
+            Stored::Stream(stream) => io::copy(&mut stream.take(bytes), &mut io::sink()),
+        }
+    }
+}
+
+impl Read for Stored {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stored::File(file) => file.read(out),
+            Stored::Stream(stream) => stream.read(out),
+        }
+    }
+}
+
 /// Opens a source's bytes as they are stored.
 ///
 /// # Errors
 /// When it has vanished since it was listed, or may not be read.
-pub fn open(source: &Source) -> Result<Box<dyn Read + Send>> {
+pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
-        Location::Stdin => Ok(Box::new(io::stdin())),
-        Location::File(_) => Ok(Box::new(open_file(source)?)),
+        Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
+        Location::File(path) => {
+            let file = open_file(source)?;
+            let about = file.metadata().map_err(|e| unreadable(path, &e))?;
+            Ok(if about.is_file() {
+                Stored::File(file)
+            } else {
+                Stored::Stream(Box::new(file))
+            })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -18,6 +19,7 @@ use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
 use sluice::normalize::mapping::Mapping;
 use sluice::pipeline;
+use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
 use sluice::report::{Totals, Watch};
@@ -34,6 +36,7 @@ pub struct Options {
     pub memory: usize,
     pub format: Option<Format>,
     pub max_rejects: Tolerance,
+    pub from: Option<Place>,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             memory: 16 << 20,
             format: None,
             max_rejects: Tolerance::Percent(100.0),
+            from: None,
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Ran {
     pub imports: Vec<(About, Vec<u8>)>,
     pub totals: Totals,
     pub rejects: Vec<Value>,
+    /// What the reader told: bytes as stored, and sources.
+    pub read: (u64, u64),
     pub error: Option<Error>,
 }
 
@@ -83,11 +89,12 @@ impl Ran {
 struct Collector {
     imports: Mutex<Vec<(About, Vec<u8>)>>,
     rejects: PathBuf,
+    from: Option<Place>,
 }
 
 impl Sink for Collector {
     fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
-        futures::future::ok(Begin::First).boxed()
+        futures::future::ok(self.from.map_or(Begin::First, Begin::At)).boxed()
     }
 
     fn rejects(&self) -> Option<PathBuf> {
@@ -165,10 +172,12 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
     let sink = Collector {
         imports: Mutex::default(),
         rejects: rejects.clone(),
+        from: options.from,
     };
     let watch = Arc::new(Watch::default());
     let outcome = pipeline::run(&Arc::new(plan), &sink, &watch);
     let lines = std::fs::read_to_string(&rejects).unwrap_or_default();
+    let progress = &watch.progress;
     Ran {
         imports: sink.imports.into_inner().expect("no one panicked"),
         totals: watch.counters.totals(),
@@ -176,6 +185,10 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             .lines()
             .map(|line| serde_json::from_str(line).expect("a reject is JSON"))
             .collect(),
+        read: (
+            progress.bytes.load(Ordering::Relaxed),
+            progress.sources.load(Ordering::Relaxed),
+        ),
         error: outcome.error,
     }
 }

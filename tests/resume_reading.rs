@@ -1,0 +1,339 @@
+//! Reading that starts at a record gives what reading from the beginning gives from that record on: the same tasks and
+//! rejects, to the byte, at the same places.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    unsafe_code,
+    reason = "a test says what it expects, and fails where it is not so"
+)]
+
+#[path = "common/library.rs"]
+mod library;
+#[path = "resume_reading/samples.rs"]
+mod samples;
+
+use std::path::Path;
+
+use library::{Options, Ran, run};
+use proptest::prelude::*;
+use samples::{File, Wrap, in_rows, large, small};
+use serde_json::Value;
+use sluice::error::{Code, Error};
+use sluice::place::{At, Place, SourceId};
+
+/// Tasks with the places of their records, rejects, and what was told of the reading.
+#[derive(Debug, PartialEq)]
+struct Read {
+    tasks: Vec<(Place, Vec<u8>)>,
+    rejects: Vec<Value>,
+    told: (u64, u64),
+}
+
+/// Every import holds one task, whose place is then known.
+fn one_by_one(options: &Options) -> Options {
+    Options {
+        max_tasks: 1,
+        ..options.clone()
+    }
+}
+
+fn read(folder: &Path, options: &Options) -> Result<Read, Error> {
+    let Ran {
+        imports,
+        totals,
+        rejects,
+        read,
+        error,
+    } = run(folder, &one_by_one(options));
+    assert!(error.is_some() || totals.is_conserved());
+    assert!(error.is_some() || totals.records == (imports.len() + rejects.len()) as u64);
+    let tasks = imports
+        .into_iter()
+        .map(|(about, body)| (about.first, body))
+        .collect();
+    match error {
+        Some(error) => Err(error),
+        None => Ok(Read {
+            tasks,
+            rejects,
+            told: read,
+        }),
+    }
+}
+
+/// What of all that is read comes at `place` and after it; `names` are those of the sources.
+fn tail(whole: &Read, place: Place, names: &[String]) -> Read {
+    let at_or_after =
+        |source: u32, record: u64| (SourceId(source), record) >= (place.source, place.record);
+    let source = |reject: &Value| {
+        let is_it = |name: &String| reject["source"].as_str().unwrap().ends_with(name);
+        u32::try_from(names.iter().position(is_it).unwrap()).unwrap()
+    };
+    let tasks = whole
+        .tasks
+        .iter()
+        .filter(|(at, _)| at_or_after(at.source.0, at.record));
+    let rejects = whole
+        .rejects
+        .iter()
+        .filter(|reject| at_or_after(source(reject), reject["record"].as_u64().unwrap()));
+    Read {
+        tasks: tasks.cloned().collect(),
+        rejects: rejects.cloned().collect(),
+        told: whole.told,
+    }
+}
+
+fn folder(files: &[File]) -> (tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names: Vec<String> = files
+        .iter()
+        .enumerate()
+        .map(|(i, file)| format!("{i}-{}", file.name))
+        .collect();
+    for (name, file) in names.iter().zip(files) {
+        std::fs::write(folder.path().join(name), &file.bytes).expect("a file");
+    }
+    (folder, names)
+}
+
+/// Some of the places: the first and the last, and what lies between at even distances.
+fn some(places: &[Place], most: usize) -> Vec<Place> {
+    let step = places.len().div_ceil(most).max(1);
+    let mut some: Vec<Place> = places.iter().copied().step_by(step).collect();
+    some.extend(places.last());
+    some
+}
+
+/// Holds a reading from every place, or from some, against the reading from the beginning, which it gives.
+fn resumes_at_every_place(files: &[File], options: &Options, most: usize) -> Read {
+    let (folder, names) = folder(files);
+    let whole = read(folder.path(), options).expect("the sources are sound");
+    let places: Vec<Place> = whole.tasks.iter().map(|(place, _)| *place).collect();
+    for (i, place) in some(&places, most).into_iter().enumerate() {
+        let options = Options {
+            threads: [1, 2, 8][i % 3],
+            from: Some(place),
+            ..options.clone()
+        };
+        let resumed = read(folder.path(), &options).unwrap_or_else(|e| panic!("{place:?}: {e}"));
+        assert_eq!(
+            resumed,
+            tail(&whole, place, &names),
+            "{names:?} from {place:?}"
+        );
+    }
+    whole
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_run_from_any_record_is_the_tail_of_the_whole(
+        files in prop::collection::vec(small(), 1..4),
+        chunk_bytes in prop::sample::select(vec![64, 128, 1000, 4096]),
+    ) {
+        let options = Options { chunk_bytes, ..Options::default() };
+        resumes_at_every_place(&files, &options, 24);
+    }
+
+    #[test]
+    fn records_too_large_to_be_held_are_passed_over_or_rejected_at_their_places(
+        lengths in prop::collection::vec(0..400usize, 1..20),
+        name in prop::sample::select(vec!["s.jsonl", "s.json", "s.csv", "s.txt"]),
+    ) {
+        let texts = lengths.iter().map(|length| "abc".repeat(length / 3));
+        let input = match name {
+            "s.csv" => format!("text\n{}\n", texts.map(|t| format!("\"{t}\"")).collect::<Vec<_>>().join("\n")),
+            "s.txt" => texts.collect::<Vec<_>>().join("\n"),
+            "s.json" => format!("[{}]", texts.map(|t| format!("\"{t}\"")).collect::<Vec<_>>().join(" ,\n ")),
+            _ => texts.map(|t| format!("\"{t}\"\n")).collect::<Vec<_>>().concat(),
+        };
+        let files = [File::new(name, input.into_bytes())];
+        let options = Options { chunk_bytes: 128, memory: 4 * 200, ..Options::default() };
+        resumes_at_every_place(&files, &options, 24);
+        // A reject's place is as good: that of an element is the comma before it.
+        let (folder, names) = folder(&files);
+        let whole = read(folder.path(), &options).unwrap();
+        for reject in &whole.rejects {
+            let at = At::Text { line: reject["line"].as_u64().unwrap(), byte: reject["byte"].as_u64().unwrap() };
+            let place = Place { source: SourceId(0), record: reject["record"].as_u64().unwrap(), at };
+            let resumed = read(folder.path(), &Options { from: Some(place), ..options.clone() }).unwrap();
+            prop_assert_eq!(resumed, tail(&whole, place, &names));
+        }
+    }
+}
+
+#[test]
+fn a_large_source_is_resumed_beyond_its_head_whatever_is_around_it() {
+    for file in large() {
+        let mut plain = None;
+        for wrap in Wrap::of(&file) {
+            let options = Options {
+                chunk_bytes: 5000,
+                ..Options::default()
+            };
+            let whole = resumes_at_every_place(&[wrap.around(&file)], &options, 4);
+            // A place says nothing of what is around the text.
+            let plain = plain.get_or_insert_with(|| whole.tasks.clone());
+            assert!(*plain == whole.tasks, "{} {wrap:?}", file.name);
+        }
+    }
+}
+
+#[test]
+fn sources_before_the_place_are_not_opened_and_count_as_read() {
+    let files = [
+        File::new("a.txt", b"1\n2\n".to_vec()),
+        File::new("b.txt", b"3\n4\n5\n".to_vec()),
+    ];
+    let (folder, _) = folder(&files);
+    // A table that could not be read: its first line is not text.
+    std::fs::write(folder.path().join("0-a.csv"), b"\xFF\xFF,x\n").unwrap();
+    let place = Place {
+        source: SourceId(2),
+        record: 2,
+        at: At::Text { line: 2, byte: 2 },
+    };
+    let options = Options {
+        from: Some(place),
+        ..Options::default()
+    };
+    let resumed = read(folder.path(), &options).unwrap();
+    assert_eq!(resumed.tasks[0].0, place);
+    assert_eq!(resumed.tasks.len(), 2);
+    assert_eq!(resumed.told, (5 + 4 + 6, 3));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_read_up_to_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.txt");
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: the name is a string that ends in NUL and outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let lines: Vec<String> = (0..50_000).map(|i| format!("{i:09}\n")).collect();
+    let writer = std::thread::spawn(move || std::fs::write(path, lines.concat()));
+    let place = Place {
+        source: SourceId(0),
+        record: 40_001,
+        at: At::Text {
+            line: 40_001,
+            byte: 400_000,
+        },
+    };
+    let options = Options {
+        from: Some(place),
+        ..Options::default()
+    };
+    let ran = run(folder.path(), &options);
+    writer.join().unwrap().unwrap();
+    assert!(ran.error.is_none());
+    assert_eq!(ran.imports[0].0.first, place);
+    assert_eq!(ran.data().len(), 10_000);
+    assert_eq!(ran.data()[0]["text"], "000040000");
+}
+
+#[test]
+fn an_array_that_breaks_off_is_an_error_at_the_same_place() {
+    let text = "[{\"a\":1}, {\"a\":2},{\"a\":3}, {\"a\":nope}]";
+    let (folder, _) = folder(&[File::new("s.json", text.as_bytes().to_vec())]);
+    let whole = read(folder.path(), &Options::default()).unwrap_err();
+    let place = |record, byte| Place {
+        source: SourceId(0),
+        record,
+        at: At::Text { line: 1, byte },
+    };
+    assert_eq!(whole.code(), Code::JsonSyntax);
+    for from in [place(1, 1), place(2, 10), place(3, 18)] {
+        let options = Options {
+            from: Some(from),
+            ..Options::default()
+        };
+        let resumed = read(folder.path(), &options).unwrap_err();
+        assert_eq!(resumed.message(), whole.message());
+        let (then, now) = (whole.spot().unwrap(), resumed.spot().unwrap());
+        assert_eq!(now.place, then.place);
+        // The start of the line is not at hand any more, so no column is better than a wrong one.
+        assert_eq!(now.column, then.column.filter(|_| from.record == 1));
+    }
+}
+
+fn refused(file: &File, record: u64, at: At) -> Error {
+    let (folder, _) = folder(std::slice::from_ref(file));
+    let place = Place {
+        source: SourceId(0),
+        record,
+        at,
+    };
+    let options = Options {
+        from: Some(place),
+        ..Options::default()
+    };
+    let error = read(folder.path(), &options).unwrap_err();
+    assert_eq!(error.spot().unwrap().place, Some(place));
+    assert!(
+        error
+            .to_string()
+            .contains("give the same input again, or begin a new run")
+    );
+    error
+}
+
+#[test]
+fn a_place_that_the_source_does_not_have_is_an_error() {
+    let table = File::new("s.csv", b"a,b\n1,2\n3,4\n".to_vec());
+    let text = |byte| At::Text { line: 3, byte };
+    let before = refused(&table, 2, text(3));
+    assert_eq!(before.code(), Code::Format);
+    assert_eq!(
+        before.message(),
+        "the source's first record starts at byte 4, after record 2, where the run stopped"
+    );
+    for wrap in Wrap::of(&table) {
+        for byte in [12, 13, 1 << 40, u64::MAX] {
+            let after = refused(&wrap.around(&table), 3, text(byte));
+            assert_eq!(after.code(), Code::SourceRead, "{wrap:?} {byte}");
+            assert_eq!(
+                after.message(),
+                "the source ends before record 3, where the run stopped"
+            );
+        }
+    }
+    let row = |group, row| At::Row { group, row };
+    assert_eq!(refused(&table, 2, row(0, 1)).code(), Code::Format);
+    for file in in_rows() {
+        assert_eq!(refused(&file, 2, text(10)).code(), Code::Format);
+        for at in [row(0, 1 << 40), row(1, 7), row(4, 0), row(u32::MAX, 0)] {
+            assert_eq!(
+                refused(&file, 9, at).code(),
+                Code::SourceRead,
+                "{} {at:?}",
+                file.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_place_in_a_source_that_is_not_there_is_an_error() {
+    let (folder, _) = folder(&[File::new("s.txt", b"a\n".to_vec())]);
+    let place = Place {
+        source: SourceId(1),
+        record: 1,
+        at: At::Text { line: 1, byte: 0 },
+    };
+    let options = Options {
+        from: Some(place),
+        ..Options::default()
+    };
+    let error = read(folder.path(), &options).unwrap_err();
+    assert_eq!(error.code(), Code::SourceMissing);
+    assert_eq!(
+        error.message(),
+        "the run stopped in its source number 2, and there are 1"
+    );
+}
