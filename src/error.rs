@@ -65,6 +65,8 @@ codes! {
     SourceMissing = "source-missing",
     /// The source cannot be opened or read.
     SourceRead = "source-read",
+    /// The source is not the one that the run began with.
+    SourceChanged = "source-changed",
     /// The compressed data is damaged or cut off.
     Compression = "compression",
     /// The source is not what its format asks for.

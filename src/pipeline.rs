@@ -107,6 +107,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             stop,
             progress: Arc::clone(&watch.progress),
             from,
+            seen: watch.seen.clone(),
             check_columns: &check_columns,
             submit: &submit,
         };

@@ -224,6 +224,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         stop: &stop,
         progress,
         from: None,
+        seen: None,
         check_columns: &|_| Ok(()),
         submit: &take,
     };
@@ -920,6 +921,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             stop: &stop,
             progress,
             from: None,
+            seen: None,
             check_columns: &|_| Ok(()),
             submit: &submit,
         };

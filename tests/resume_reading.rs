@@ -14,6 +14,8 @@ mod library;
 mod samples;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use library::{Options, Ran, run};
 use proptest::prelude::*;
@@ -21,6 +23,7 @@ use samples::{File, Wrap, in_rows, large, small};
 use serde_json::Value;
 use sluice::error::{Code, Error};
 use sluice::place::{At, Place, SourceId};
+use sluice::read::seen::{Seen, Snapshot};
 
 /// Tasks with the places of their records, rejects, and what was told of the reading.
 #[derive(Debug, PartialEq)]
@@ -115,6 +118,8 @@ fn resumes_at_every_place(files: &[File], options: &Options, most: usize) -> Rea
         let options = Options {
             threads: [1, 2, 8][i % 3],
             from: Some(place),
+            // A digest must be of all bytes, so that nothing is passed over without being read.
+            seen: (i % 2 == 1).then(Arc::default),
             ..options.clone()
         };
         let resumed = read(folder.path(), &options).unwrap_or_else(|e| panic!("{place:?}: {e}"));
@@ -336,4 +341,146 @@ fn a_place_in_a_source_that_is_not_there_is_an_error() {
         error.message(),
         "the run stopped in its source number 2, and there are 1"
     );
+}
+
+fn prefix(bytes: &[u8], length: usize) -> Snapshot {
+    Snapshot {
+        source: SourceId(0),
+        bytes: length as u64,
+        blake3: blake3::hash(&bytes[..length]).to_hex().to_string(),
+    }
+}
+
+fn with_seen(seen: Seen) -> Options {
+    Options {
+        seen: Some(Arc::new(seen)),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn the_digest_is_of_all_stored_bytes() {
+    for file in large()
+        .iter()
+        .flat_map(|file| Wrap::of(file).into_iter().map(|wrap| wrap.around(file)))
+    {
+        let (folder, names) = folder(std::slice::from_ref(&file));
+        let options = with_seen(Seen::default());
+        read(folder.path(), &options).unwrap();
+        let snapshot = options.seen.unwrap().snapshot();
+        if file.name == "s.parquet" || file.name == "s.arrow" {
+            assert_eq!(snapshot, None, "it is read by position");
+            continue;
+        }
+        let stored = std::fs::read(folder.path().join(&names[0])).unwrap();
+        let snapshot = snapshot.expect("it is read from its first byte to its last");
+        // Of an Arrow file that is read as a stream, the footer is of no interest.
+        let footer = file.name.starts_with("s.arrow.");
+        let length = usize::try_from(snapshot.bytes).unwrap();
+        assert!(length == stored.len() || footer && length < stored.len());
+        assert_eq!(snapshot, prefix(&stored, length), "{}", file.name);
+    }
+}
+
+#[test]
+fn a_snapshot_is_of_some_bytes_from_the_first_on_whenever_it_is_taken() {
+    let file = File::new("s.txt", "some text\n".repeat(200_000).into_bytes());
+    let (folder, _) = folder(std::slice::from_ref(&file));
+    let options = with_seen(Seen::default());
+    let seen = options.seen.clone().unwrap();
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                if let Some(snapshot) = seen.snapshot() {
+                    let length = usize::try_from(snapshot.bytes).unwrap();
+                    assert_eq!(snapshot, prefix(&file.bytes, length));
+                }
+            }
+        });
+        let ran = run(folder.path(), &options);
+        ended.store(true, Ordering::Relaxed);
+        assert!(ran.error.is_none());
+    });
+    let last = seen.snapshot().unwrap();
+    assert_eq!(last, prefix(&file.bytes, file.bytes.len()));
+}
+
+#[test]
+fn the_same_source_is_taken_for_the_same_wherever_it_was_left() {
+    let file = File::new("s.txt", "some text\n".repeat(20_000).into_bytes());
+    for wrap in Wrap::of(&file) {
+        let wrapped = wrap.around(&file);
+        let (folder, _) = folder(std::slice::from_ref(&wrapped));
+        let length = wrapped.bytes.len();
+        for bytes in [0, 1, 15, 16, 17, 65_536, length - 1, length] {
+            let bytes = bytes.min(length);
+            let options = Options {
+                from: Some(Place {
+                    source: SourceId(0),
+                    record: 10_001,
+                    at: At::Text {
+                        line: 10_001,
+                        byte: 100_000,
+                    },
+                }),
+                ..with_seen(Seen::expecting(prefix(&wrapped.bytes, bytes)))
+            };
+            let ran = run(folder.path(), &options);
+            assert!(ran.error.is_none(), "{wrap:?} {bytes}");
+            assert_eq!(ran.totals.tasks, 10_000);
+        }
+    }
+}
+
+#[test]
+fn another_source_is_refused_where_it_was_left_and_where_it_ends() {
+    let file = File::new("s.txt", "some text\n".repeat(20_000).into_bytes());
+    for wrap in Wrap::of(&file) {
+        let wrapped = wrap.around(&file);
+        let (folder, _) = folder(std::slice::from_ref(&wrapped));
+        let length = wrapped.bytes.len();
+        let mut others: Vec<Snapshot> = [1, 15, 16, 17, length / 2, length - 1, length]
+            .map(|bytes| Snapshot {
+                blake3: blake3::hash(b"other").to_hex().to_string(),
+                ..prefix(&wrapped.bytes, bytes)
+            })
+            .to_vec();
+        others.push(Snapshot {
+            bytes: length as u64 + 1,
+            ..prefix(&wrapped.bytes, length)
+        });
+        for expected in others {
+            let bytes = expected.bytes;
+            let ran = run(folder.path(), &with_seen(Seen::expecting(expected.clone())));
+            let error = ran.error.unwrap_or_else(|| panic!("{wrap:?} {bytes}"));
+            assert_eq!(
+                error.code(),
+                Code::SourceChanged,
+                "{wrap:?} {bytes}: {error}"
+            );
+            assert_eq!(
+                ran.imports.len(),
+                0,
+                "an import that is not full is not sent"
+            );
+            let text = error.to_string();
+            assert!(text.contains(&format!("of which {bytes} bytes were read")));
+            assert!(
+                text.contains(
+                    "give the same input again, or resume with `--accept-changed-sources`"
+                )
+            );
+            // It is a matter of that source alone.
+            let elsewhere = Snapshot {
+                source: SourceId(1),
+                ..expected
+            };
+            assert!(
+                run(folder.path(), &with_seen(Seen::expecting(elsewhere)))
+                    .error
+                    .is_none()
+            );
+        }
+    }
 }

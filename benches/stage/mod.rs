@@ -133,6 +133,7 @@ impl Input {
             stop: &stop,
             progress: Arc::new(Progress::default()),
             from: None,
+            seen: None,
             check_columns: &|_| Ok(()),
             submit: &|chunk| {
                 chunks.lock().expect("no one panicked").push(chunk);

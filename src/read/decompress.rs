@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use lz4_flex::frame::FrameDecoder;
 
 use super::peek::{Input, Peek, read_and_drop};
+use super::seen::Seen;
 use super::{Progress, SourceFault};
 use crate::error::{Code, Fault};
 use crate::source::local::Stored;
@@ -105,17 +106,22 @@ impl Read for Decompressed {
     }
 }
 
-/// The stored bytes of a source, which are counted as they pass.
+/// The stored bytes of a source, which are counted as they pass, and hashed where that is asked for.
 pub struct Counted {
     stored: Stored,
     progress: Arc<Progress>,
+    seen: Option<Arc<Seen>>,
 }
 
 impl Counted {
-    /// Counts into `progress`.
+    /// Counts into `progress`, and into `seen` what is hashed.
     #[must_use]
-    pub fn new(stored: Stored, progress: Arc<Progress>) -> Self {
-        Counted { stored, progress }
+    pub fn new(stored: Stored, progress: Arc<Progress>, seen: Option<Arc<Seen>>) -> Self {
+        Counted {
+            stored,
+            progress,
+            seen,
+        }
     }
 
     fn count(&self, bytes: u64) {
@@ -125,6 +131,10 @@ impl Counted {
 
 impl Input for Counted {
     fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+        if self.seen.is_some() {
+            // A digest is of all bytes from the first on.
+            return read_and_drop(self, bytes);
+        }
         let passed = self.stored.pass_over(bytes)?;
         self.count(passed);
         Ok(passed)
@@ -135,6 +145,13 @@ impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let n = self.stored.read(out)?;
         self.count(n as u64);
+        if let Some(seen) = &self.seen {
+            if n > 0 {
+                seen.pass(&out[..n])?;
+            } else if !out.is_empty() {
+                seen.end()?;
+            }
+        }
         Ok(n)
     }
 }

@@ -23,12 +23,14 @@ pub(crate) mod page_header;
 pub mod peek;
 pub(crate) mod positioned;
 pub mod row_groups;
+pub mod seen;
 pub mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::peek::Peek;
+use self::seen::Seen;
 use crate::budget::{Budget, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::{Code, Error, Fault, Result};
@@ -202,6 +204,8 @@ pub struct Reader<'a> {
     pub progress: Arc<Progress>,
     /// The first record to read, where that is not the first of all.
     pub from: Option<Place>,
+    /// Where the digest of what is read is kept, if there is to be one.
+    pub seen: Option<Arc<Seen>>,
     /// Refuses the columns of a table that do not fit the options.
     pub check_columns: &'a dyn Fn(&[String]) -> Result<()>,
     /// Where chunks go; it waits for a place.
@@ -247,7 +251,7 @@ impl Reader<'_> {
                 let bytes = source.bytes.unwrap_or(0);
                 self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             } else {
-                match self.source(source) {
+                match self.unchanged(source) {
                     Ok(()) => {}
                     Err(Halt::Ended) => return Ok(()),
                     Err(Halt::Failed(error)) => {
@@ -260,10 +264,27 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Reads a source, which must be the one that was expected where one was.
+    fn unchanged(&self, source: &Source) -> Result<(), Halt> {
+        let outcome = self.source(source);
+        let changed = self.seen.as_ref().and_then(|seen| seen.fault());
+        match (outcome, changed) {
+            (Err(Halt::Ended), _) => Err(Halt::Ended),
+            // Whatever else went wrong, or did not, came of it: a decoder may take the end of what it is given for
+            // the end of its input.
+            (_, Some(changed)) => Err(Halt::Failed(changed.into())),
+            (outcome, None) => outcome,
+        }
+    }
+
     fn source(&self, source: &Source) -> Result<(), Halt> {
+        if let Some(seen) = &self.seen {
+            seen.begin(source.id);
+        }
         let mut stored = Peek::new(Box::new(decompress::Counted::new(
             local::open(source)?,
             Arc::clone(&self.progress),
+            self.seen.clone(),
         )));
         let magic = stored
             .peek(decompress::MAGIC_BYTES)
@@ -276,6 +297,9 @@ impl Reader<'_> {
                 && matches!(source.location, Location::File(_))
                 && magic.starts_with(b"ARROW1");
         if indexed && compression.is_none() {
+            if let Some(seen) = &self.seen {
+                seen.leave();
+            }
             let file = local::open_file(source)?;
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),

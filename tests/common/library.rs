@@ -22,6 +22,7 @@ use sluice::pipeline;
 use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
+use sluice::read::seen::Seen;
 use sluice::report::{Totals, Watch};
 use sluice::source::local;
 use sluice::source::sniff::Format;
@@ -37,6 +38,7 @@ pub struct Options {
     pub format: Option<Format>,
     pub max_rejects: Tolerance,
     pub from: Option<Place>,
+    pub seen: Option<Arc<Seen>>,
 }
 
 impl Default for Options {
@@ -50,6 +52,7 @@ impl Default for Options {
             format: None,
             max_rejects: Tolerance::Percent(100.0),
             from: None,
+            seen: None,
         }
     }
 }
@@ -174,7 +177,9 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         rejects: rejects.clone(),
         from: options.from,
     };
-    let watch = Arc::new(Watch::default());
+    let mut watch = Watch::default();
+    watch.seen.clone_from(&options.seen);
+    let watch = Arc::new(watch);
     let outcome = pipeline::run(&Arc::new(plan), &sink, &watch);
     let lines = std::fs::read_to_string(&rejects).unwrap_or_default();
     let progress = &watch.progress;
