@@ -76,8 +76,6 @@ codes! {
     // Of a target.
     /// The target already holds something.
     TargetNotEmpty = "target-not-empty",
-    /// The target holds as much as it was told to hold.
-    TargetFull = "target-full",
     /// The target cannot be written.
     TargetWrite = "target-write",
     /// The server does not accept the token, or does not let its user do this.

@@ -14,6 +14,7 @@ use sluice::label_studio::client::Client;
 use sluice::label_studio::content::Content;
 use sluice::label_studio::failure::{Denied, Failure};
 use sluice::label_studio::project::Project;
+use sluice::label_studio::projects::{self, NewProject};
 use sluice::label_studio::settings::Settings;
 use sluice::label_studio::token::Token;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -1098,10 +1099,17 @@ async fn a_project_is_described_listed_read_and_cleared() {
     );
 
     assert_eq!(
-        Project::create(project.client(), "More", "<View></View>")
-            .await
-            .expect("made")
-            .id(),
+        projects::create(
+            project.client(),
+            &NewProject {
+                title: "More".into(),
+                description: String::new(),
+                label_config: "<View></View>".into()
+            }
+        )
+        .await
+        .expect("made")
+        .id(),
         9
     );
 }

@@ -3,9 +3,9 @@
 //! Nothing of this crate is used. The server is started once for all tests by `scripts/label-studio` and ends with this
 //! process. The tests take turns: a server has one writer at a time.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "common/real_label_studio.rs"]
+mod real_label_studio;
+
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,55 +18,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
-const CONFIG: &str = r#"<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/><Choice value="b"/></Choices></View>"#;
+use real_label_studio::{CONFIG, Real};
 
-/// What the script says of the server.
-struct Server {
-    url: String,
-    token: String,
-    pat: String,
-    data: PathBuf,
-}
-
-fn start() -> Result<Server, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let script = root.join("scripts/label-studio");
-    let cache = std::env::var_os("SLUICE_CACHE")
-        .map_or_else(|| root.join("target/label-studio"), PathBuf::from);
-    let process = std::process::id().to_string();
-    let output = Command::new(&script)
-        .args(["start", "--for", &process, "--data"])
-        .arg(cache.join(format!("contract-{process}")))
-        .output()
-        .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let values: BTreeMap<&str, &str> = text
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .collect();
-    let value = |name: &str| {
-        values
-            .get(name)
-            .map(|value| (*value).to_owned())
-            .ok_or(format!("no {name}= in:\n{text}"))
-    };
-    Ok(Server {
-        url: value("URL")?,
-        token: value("TOKEN")?,
-        pat: value("PAT")?,
-        data: value("DATA")?.into(),
-    })
-}
-
-static SERVER: LazyLock<Result<Server, String>> = LazyLock::new(start);
+static SERVER: LazyLock<Result<Real, String>> = LazyLock::new(|| Real::start("sqlite", "contract"));
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// A new project at the server, and the server to itself.
 struct Project {
-    server: &'static Server,
+    server: &'static Real,
     http: Client,
     id: u64,
     _turn: MutexGuard<'static, ()>,
@@ -79,10 +38,7 @@ impl Project {
         let turn = TURN.lock().await;
         let server = match &*SERVER {
             Ok(server) => server,
-            Err(why) => panic!(
-                "no Label Studio to test against:\n{why}\nInstall what is missing and try `scripts/label-studio start` by hand; \
-                 these tests do not pass without it."
-            ),
+            Err(why) => panic!("{why}"),
         };
         let mut project = Project {
             server,
@@ -550,7 +506,7 @@ fn claims(token: &str) -> Value {
 
 /// The same token with another end: this server's key is in its folder. (Waiting would take five minutes.)
 fn sign(project: &Project, claims: &Value, end: u64) -> String {
-    let file = std::fs::read_to_string(project.server.data.join("files/.env"))
+    let file = std::fs::read_to_string(project.server.data().join("files/.env"))
         .expect("the server's settings");
     let key = file
         .lines()

@@ -9,6 +9,7 @@ use encoding_rs::Encoding;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::plan::Tolerance;
 use crate::read::encoding;
+use crate::sink::label_studio::spread::TITLE;
 use crate::source::sniff::Format;
 
 /// Stream large files into Label Studio.
@@ -64,9 +65,15 @@ pub struct ImportArguments {
     #[allow(missing_docs, reason = "the heading in the help says it")]
     pub server: ServerArguments,
 
-    /// Tasks in one project, at most, those it has included; the rest goes to the next project named by `--to`
-    #[arg(long, value_name = "N", help_heading = SERVER)]
+    /// Tasks in one project, at most, those it has included; the rest goes to the next that `--to` names, and then to new
+    /// projects with the first one's labelling config. Not limited for one project, 100000 for several, as Label Studio's
+    /// guide advises
+    #[arg(long, value_name = "N", help_heading = SERVER, value_parser = clap::value_parser!(u64).range(1..))]
     pub spread: Option<u64>,
+
+    /// The titles of new projects: `{title}` is the first project's, `{number}` counts from 2
+    #[arg(long, value_name = "PATTERN", help_heading = SERVER, requires = "spread", default_value = TITLE)]
+    pub spread_title: String,
 
     /// Import once more what an earlier run has brought to the same projects already
     #[arg(long, help_heading = SERVER)]

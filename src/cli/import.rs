@@ -25,6 +25,7 @@ use crate::report::progress::Shown;
 use crate::report::summary::summary;
 use crate::report::{Report, Totals, VERSION, Watch};
 use crate::sink::directory::Directory;
+use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::stdout::Stdout;
 use crate::source::local;
@@ -107,18 +108,23 @@ impl Named {
                 let ImportArguments {
                     server,
                     spread,
+                    spread_title,
                     again,
                     accept_changed_sources,
                     ..
                 } = arguments;
                 let connection = server::connection(server, &addresses, plan.limits)?;
                 let journal = server::journal(server)?;
+                let several = (addresses.len() > 1).then_some(ADVISED_TASKS);
                 let asked = Asked {
                     run: plan.run.clone(),
                     plan: plan.digest()?,
                     sources: plan.sources.clone(),
                     options: server::options(),
-                    spread: *spread,
+                    spread: spread.or(several).map(|most| Spread {
+                        most,
+                        title: spread_title.clone(),
+                    }),
                     again: *again,
                     accept_changed_sources: *accept_changed_sources,
                 };

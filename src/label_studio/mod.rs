@@ -25,13 +25,14 @@
 //! request, except after a 401, which is given before anything is done.
 //!
 //! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures
-//! apart ([`failure`]); [`project`] has the calls by name.
+//! apart ([`failure`]); [`project`] has the calls by name, and [`projects`] finds and makes projects.
 
 pub mod address;
 pub mod client;
 pub mod content;
 pub mod failure;
 pub mod project;
+pub mod projects;
 pub mod settings;
 pub mod token;
 

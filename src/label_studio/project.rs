@@ -115,7 +115,7 @@ struct Page<T> {
 }
 
 /// `null` means what a missing field means.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
@@ -131,24 +131,12 @@ impl Project {
         }
     }
 
-    /// Makes a new project on a client's server. Titles have 3 to 50 characters.
-    ///
-    /// # Errors
-    /// [`Failure::Invalid`] when the server refuses the title or the labelling config; those of any request. If it is
-    /// [`Failure::Unknown`], the project may be there.
-    pub async fn create(client: &Client, title: &str, label_config: &str) -> Outcome<Project> {
-        #[derive(Deserialize)]
-        struct Created {
-            id: u64,
-        }
-        let payload = Payload::Json(json!({ "title": title, "label_config": label_config }));
-        let mut call = client.send(Method::POST, "api/projects", payload, Purpose::Change);
-        call.timeout = client.settings().answer_timeout;
-        let created: Created = client.call(&call).await?.parse()?;
-        Ok(Project {
+    /// The project of this number.
+    pub(super) fn of(client: &Client, id: u64) -> Self {
+        Project {
             client: client.clone(),
-            id: created.id,
-        })
+            id,
+        }
     }
 
     /// Its number.

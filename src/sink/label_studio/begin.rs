@@ -12,18 +12,12 @@ use super::{Before, LabelStudio};
 use crate::deliver::{Begin, Run};
 use crate::error::{Code, Error, Result};
 use crate::journal::{Change, Entry, RunLog, RunState, SourceIdentity, State};
-use crate::label_studio::failure::Failure;
 use crate::source::{Location, Source};
 
 impl LabelStudio {
     /// Sees whether the projects are there, and finds the run that this is, or begins one.
     pub(super) async fn begin_or_go_on(&self, run: &dyn Run) -> Result<Begin> {
-        for (at, target) in self.targets.iter().enumerate() {
-            let about = target.project.about().await.map_err(Failure::into_error)?;
-            if let Some(most) = self.asked.spread {
-                self.rooms()[at] = most.saturating_sub(about.task_number);
-            }
-        }
+        self.projects.look().await?;
         let mut kept = self.log.lock().await;
         let (log, before) = self.find()?;
         let log = kept.insert(log);
@@ -32,6 +26,7 @@ impl LabelStudio {
             let _ = self.before.set(None);
             return Ok(Begin::First);
         }
+        self.projects.adopt(&log.run().id).await?;
         if log.run().state == RunState::Failed {
             log.finish(RunState::Open)?;
         }
@@ -54,11 +49,11 @@ impl LabelStudio {
 
     /// The run to go on with (true), or a new one.
     fn find(&self) -> Result<(RunLog, bool)> {
-        let target = self.target_text();
+        let target = &self.target;
         let asked = &self.asked;
         if !asked.again {
             let mut runs = self.journal.runs()?;
-            runs.retain(|run| run.target == target && run.state != RunState::Undone);
+            runs.retain(|run| run.target == *target && run.state != RunState::Undone);
             let same = runs.iter().rev().find(|run| run.plan_digest == asked.plan);
             if let Some(same) = same {
                 let mut log = self.journal.reopen(&same.id)?;
@@ -88,7 +83,7 @@ impl LabelStudio {
         let log = self.journal.begin(
             &asked.run,
             &asked.plan,
-            &target,
+            target,
             &asked.options,
             &self.identities()?,
         )?;
@@ -124,7 +119,11 @@ impl LabelStudio {
     /// Brings an import that was cut off to an outcome, by looking at what the server has of it.
     async fn settle_entry(&self, log: &RunLog, entry: &Entry, run: &dyn Run) -> Result<()> {
         let target = self.target_of(entry)?;
-        let sender = Sender { log, target, run };
+        let sender = Sender {
+            log,
+            target: &target,
+            run,
+        };
         let (number, upload_id) = (entry.intent.number, entry.upload_id);
         let id = match (entry.state, upload_id) {
             // It is read again, and sent without what the server does not want.
@@ -150,10 +149,11 @@ impl LabelStudio {
     }
 
     /// The target that an import went to.
-    pub(super) fn target_of(&self, entry: &Entry) -> Result<&Target> {
+    pub(super) fn target_of(&self, entry: &Entry) -> Result<Target> {
         let name = &entry.intent.target;
-        self.targets
-            .iter()
+        self.projects
+            .targets()
+            .into_iter()
             .find(|target| target.name == *name)
             .ok_or_else(|| {
                 Error::new(

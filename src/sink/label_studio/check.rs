@@ -49,7 +49,11 @@ impl LabelStudio {
             } else {
                 std::time::Duration::ZERO
             };
-            let sender = Sender { log, target, run };
+            let sender = Sender {
+                log,
+                target: &target,
+                run,
+            };
             let doubt = Doubt::new(quiet, cause);
             if let Committed::Refused { detail, .. } =
                 sender.settle(&upload, None, Some(doubt)).await?
@@ -68,7 +72,7 @@ impl LabelStudio {
     /// it: what cannot be removed stays.
     async fn tidy(&self, log: &RunLog, known: &BTreeSet<(String, u64)>) {
         let prefix = prefix(&log.run().id);
-        for target in &self.targets {
+        for target in self.projects.targets() {
             let Ok(mut uploads) = target.project.uploads().await else {
                 continue;
             };

@@ -18,11 +18,12 @@ mod contents;
 mod part;
 mod send;
 mod settle;
+pub mod spread;
 pub mod target;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -31,6 +32,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use self::part::Part;
 use self::send::{Sender, Sent};
+use self::spread::{Projects, Spread};
 use self::target::{Connection, Target};
 use crate::batch::body::Store;
 use crate::batch::import::Import;
@@ -59,8 +61,8 @@ pub struct Asked {
     pub sources: Vec<Source>,
     /// What else is to be known of it later; no secrets.
     pub options: Value,
-    /// Tasks in one project, at most.
-    pub spread: Option<u64>,
+    /// How tasks are spread over projects, if they are.
+    pub spread: Option<Spread>,
     /// Begin a new run, whatever there was.
     pub again: bool,
     /// Go on although sources have changed.
@@ -82,9 +84,9 @@ pub struct Before {
 pub struct LabelStudio {
     journal: Journal,
     asked: Asked,
-    targets: Vec<Target>,
-    /// Tasks that each target has room for.
-    rooms: Mutex<Vec<u64>>,
+    /// The names of the projects it was given: a run is found again by them.
+    target: String,
+    projects: Projects,
     log: AsyncMutex<Option<RunLog>>,
     before: OnceLock<Option<Before>>,
     run: OnceLock<String>,
@@ -102,11 +104,12 @@ impl LabelStudio {
         asked: Asked,
     ) -> Result<Self> {
         let targets = Target::all(addresses, connection, &journal)?;
+        let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
         Ok(LabelStudio {
-            rooms: Mutex::new(vec![u64::MAX; targets.len()]),
+            target: names.join(" "),
+            projects: Projects::new(targets, asked.spread.clone()),
             journal,
             asked,
-            targets,
             log: AsyncMutex::default(),
             before: OnceLock::new(),
             run: OnceLock::new(),
@@ -128,38 +131,11 @@ impl LabelStudio {
     /// What it is doing, in words, if it is doing anything.
     #[must_use]
     pub fn doing(&self) -> Option<String> {
-        let paces = self.targets.iter().map(|t| t.server.throttle.state());
+        let targets = self.projects.targets();
+        let mut paces = targets.iter().map(|target| target.server.throttle.state());
         paces
-            .into_iter()
             .find(|pace| *pace != Pace::Idle)
             .map(|pace| pace.to_string())
-    }
-
-    /// The target text by which a run is found again.
-    fn target_text(&self) -> String {
-        let names: Vec<_> = self.targets.iter().map(|t| t.name.as_str()).collect();
-        names.join(" ")
-    }
-
-    fn rooms(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first target with room, and how much; the last if none has.
-    fn current(&self) -> (&Target, u64) {
-        let rooms = self.rooms();
-        let at = rooms.iter().position(|room| *room > 0);
-        let at = at.unwrap_or(rooms.len() - 1);
-        (&self.targets[at], rooms[at])
-    }
-
-    fn filled(&self, target: &Target, tasks: usize) {
-        let mut rooms = self.rooms();
-        if let Some(at) = self.targets.iter().position(|t| t.name == target.name)
-            && rooms[at] != u64::MAX
-        {
-            rooms[at] = rooms[at].saturating_sub(tasks as u64);
-        }
     }
 
     async fn deliver_parts(&self, import: Import, run: &dyn Run) -> Result<Vec<Receipt>> {
@@ -168,10 +144,7 @@ impl LabelStudio {
         let mut parts = VecDeque::from([Part::all(import)?]);
         let mut receipts = Vec::new();
         while let Some(part) = parts.pop_front() {
-            let (target, room) = self.current();
-            if room == 0 {
-                return Err(full(self.asked.spread));
-            }
+            let (target, room) = self.projects.with_room(self.run_id(), run).await?;
             let mut divided = part
                 .clone()
                 .divided(part.parts(target.server.wanted(), SLACK));
@@ -182,10 +155,14 @@ impl LabelStudio {
                 .for_each(|rest| parts.push_front(rest));
             let (part, rest) = part.up_to(usize::try_from(room).unwrap_or(usize::MAX));
             parts.extend(rest.into_iter().rev());
-            let sender = Sender { log, target, run };
+            let sender = Sender {
+                log,
+                target: &target,
+                run,
+            };
             match sender.send(&part).await? {
                 Sent::Delivered(receipt) => {
-                    self.filled(target, part.len());
+                    self.projects.filled(&target, part.len());
                     receipts.push(receipt);
                 }
                 Sent::TooLarge(_) if part.len() > 1 => {
@@ -253,15 +230,6 @@ fn not_begun() -> Error {
     Error::new(Code::Internal, "the run has not begun")
 }
 
-fn full(spread: Option<u64>) -> Error {
-    let most = spread.unwrap_or_default();
-    Error::new(
-        Code::TargetFull,
-        format!("all projects hold {most} tasks, and there are more to come"),
-    )
-    .help("name more projects with `--to`, or allow more tasks in each with `--spread`; the same command goes on")
-}
-
 impl Sink for LabelStudio {
     fn begin<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
         self.begin_or_go_on(run).boxed()
@@ -276,7 +244,7 @@ impl Sink for LabelStudio {
     }
 
     fn wanted(&self) -> Option<Wanted> {
-        let (target, room) = self.current();
+        let (target, room) = self.projects.next();
         let Wanted { tasks, bytes } = target.server.wanted();
         let tasks = tasks
             .min(usize::try_from(room).unwrap_or(usize::MAX))

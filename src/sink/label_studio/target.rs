@@ -44,6 +44,7 @@ const QUIET_TIMES: f64 = 4.0;
 pub(crate) struct Target {
     /// Its address.
     pub(crate) name: String,
+    address: Address,
     pub(crate) project: Project,
     pub(crate) server: Arc<Server>,
 }
@@ -81,11 +82,28 @@ impl Target {
             };
             targets.push(Target {
                 name: address.project_url(),
+                address: address.clone(),
                 project: Project::new(client, address),
                 server,
             });
         }
         Ok(targets)
+    }
+}
+
+impl Target {
+    /// Another project of its server.
+    pub(crate) fn sibling(&self, project: Project) -> Target {
+        let address = Address {
+            project: project.id(),
+            ..self.address.clone()
+        };
+        Target {
+            name: address.project_url(),
+            address,
+            project,
+            server: Arc::clone(&self.server),
+        }
     }
 }
 

@@ -1,0 +1,96 @@
+//! A real Label Studio, started by `scripts/label-studio` and ended with this process.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A server on loopback.
+pub struct Real {
+    pub url: String,
+    /// The legacy token.
+    pub token: String,
+    /// The personal access token.
+    pub pat: String,
+    data: PathBuf,
+    database: &'static str,
+}
+
+/// The labelling config of projects: one text, one choice of `a` and `b`.
+pub const CONFIG: &str = r#"<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/><Choice value="b"/></Choices></View>"#;
+
+fn script(words: &[&str]) -> Result<Output, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/label-studio");
+    let output = Command::new(&script)
+        .args(words)
+        .output()
+        .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
+    if output.status.success() {
+        Ok(output)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Real {
+    /// Starts a server of its own on `sqlite` or `postgres`; `name` tells its folder from others'.
+    ///
+    /// # Errors
+    /// What is missing on this machine.
+    pub fn start(database: &'static str, name: &str) -> Result<Real, String> {
+        let cache = std::env::var_os("SLUICE_CACHE").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/label-studio"),
+            PathBuf::from,
+        );
+        let process = std::process::id().to_string();
+        let data = cache.join(format!("{name}-{process}"));
+        let folder = data.to_str().expect("a plain path");
+        let output = script(&[
+            "start", "--for", &process, "--database", database, "--data", folder,
+        ])
+        .map_err(|why| {
+            format!(
+                "no Label Studio to test against:\n{why}\nInstall what is missing and try `scripts/label-studio start` by \
+                 hand; these tests do not pass without it."
+            )
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let values: BTreeMap<&str, &str> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .collect();
+        let value = |name: &str| {
+            let value = values.get(name).ok_or(format!("no {name}= in:\n{text}"))?;
+            Ok::<_, String>((*value).to_owned())
+        };
+        Ok(Real {
+            url: value("URL")?,
+            token: value("TOKEN")?,
+            pat: value("PAT")?,
+            data: value("DATA")?.into(),
+            database,
+        })
+    }
+
+    /// What the server keeps.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Kills the server as a crash does, and starts it again where it was.
+    pub fn crash(&self) {
+        let folder = self.data.to_str().expect("a plain path");
+        let port = self.url.rsplit(':').next().expect("a port");
+        script(&["stop", "--kill", "--data", folder]).expect("it is stopped");
+        script(&[
+            "start",
+            "--data",
+            folder,
+            "--database",
+            self.database,
+            "--port",
+            port,
+        ])
+        .expect("it starts again");
+    }
+}

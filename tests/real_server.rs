@@ -1,0 +1,365 @@
+//! `sluice import` into real servers, on SQLite and on PostgreSQL: every task there, once, whatever is killed.
+//!
+//! Each database has one server for all tests, which take turns: a server has one writer at a time.
+
+#[path = "common/real_label_studio.rs"]
+mod real_label_studio;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use real_label_studio::{CONFIG, Real};
+
+/// A server, or why there is none.
+type Started = Result<Mutex<Real>, String>;
+
+static SQLITE: LazyLock<Started> = LazyLock::new(|| start("sqlite"));
+static POSTGRES: LazyLock<Started> = LazyLock::new(|| start("postgres"));
+
+fn start(database: &'static str) -> Started {
+    Real::start(database, &format!("real-{database}")).map(Mutex::new)
+}
+
+/// A server to itself, a new project, and a folder for the journal.
+struct Bench {
+    real: MutexGuard<'static, Real>,
+    runtime: tokio::runtime::Runtime,
+    http: reqwest::Client,
+    project: u64,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(server: &'static Started) -> Bench {
+        let real = match server {
+            Ok(real) => real.lock().unwrap_or_else(PoisonError::into_inner),
+            Err(why) => panic!("{why}"),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let mut bench = Bench {
+            real,
+            runtime,
+            http: reqwest::Client::new(),
+            project: 0,
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        bench.project = bench.new_project();
+        bench
+    }
+
+    fn new_project(&self) -> u64 {
+        let request = self
+            .http
+            .post(format!("{}/api/projects", self.real.url))
+            .json(&json!({"title": "real", "label_config": CONFIG}));
+        self.send(request)["id"].as_u64().expect("a number")
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Value {
+        let request = request.header("Authorization", format!("Token {}", self.real.token));
+        self.runtime.block_on(async {
+            let answer = request.send().await.expect("an answer");
+            let status = answer.status();
+            let text = answer.text().await.expect("text");
+            assert!(status.is_success(), "{status}: {text}");
+            serde_json::from_str(&text).expect("JSON")
+        })
+    }
+
+    fn get(&self, path: &str) -> Value {
+        self.send(self.http.get(format!("{}{path}", self.real.url)))
+    }
+
+    fn to(&self) -> String {
+        format!("{}/projects/{}", self.real.url, self.project)
+    }
+
+    /// `sluice` with words, the personal access token and a journal of its own.
+    fn sluice(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command
+            .args(words)
+            .env("LABEL_STUDIO_API_KEY", &self.real.pat)
+            .env("SLUICE_STATE_DIR", self.folder.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `sluice import` into the project, unpaced.
+    fn import(&self, source: &Path, more: &[&str]) -> Command {
+        let mut command = self.sluice(&["import"]);
+        command
+            .arg(source)
+            .args(["--to", &self.to(), "--interval", "0"])
+            .args(more);
+        command
+    }
+
+    fn write(&self, name: &str, tasks: &[Value]) -> PathBuf {
+        let lines: String = tasks.iter().map(|task| format!("{task}\n")).collect();
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, lines).expect("a file");
+        path
+    }
+
+    /// Every task of the project as it was sent, in the order of their numbers.
+    fn stored(&self) -> Vec<Value> {
+        let mut stored = Vec::new();
+        loop {
+            let page = stored.len() / 1_000 + 1;
+            let project = self.project;
+            let path =
+                format!("/api/tasks?project={project}&page={page}&page_size=1000&fields=all");
+            let answer = self.get(&path);
+            let tasks = answer["tasks"].as_array().expect("tasks");
+            stored.extend(tasks.iter().map(as_sent));
+            if stored.len() as u64 >= answer["total"].as_u64().expect("a count") {
+                return stored;
+            }
+        }
+    }
+
+    /// Exactly these tasks are there, each once, in order, with all that belongs to them.
+    fn has(&self, tasks: &[Value]) {
+        let stored = self.stored();
+        let mut copies: BTreeMap<u64, i64> = BTreeMap::new();
+        for (tasks, step) in [(tasks, -1), (&stored, 1)] {
+            for task in tasks {
+                *copies
+                    .entry(task["data"]["n"].as_u64().expect("n"))
+                    .or_default() += step;
+            }
+        }
+        copies.retain(|_, count| *count != 0);
+        assert!(
+            copies.is_empty(),
+            "missing (-) or too often (+): {copies:?}"
+        );
+        let other = stored
+            .iter()
+            .zip(tasks)
+            .find(|(stored, sent)| stored != sent);
+        assert_eq!(other, None, "a task is not as it was sent");
+    }
+}
+
+/// What was sent of a task that the server gives back.
+fn as_sent(task: &Value) -> Value {
+    let results = |name: &str| -> Vec<Value> {
+        let parts = task[name].as_array().cloned().unwrap_or_default();
+        parts
+            .iter()
+            .map(|part| json!({"result": part["result"]}))
+            .collect()
+    };
+    let mut sent = json!({"data": task["data"]});
+    for name in ["annotations", "predictions"] {
+        let results = results(name);
+        if !results.is_empty() {
+            sent[name] = results.into();
+        }
+    }
+    if let Some(meta) = task["meta"].as_object().filter(|meta| !meta.is_empty()) {
+        sent["meta"] = meta.clone().into();
+    }
+    sent
+}
+
+/// Tasks of all kinds, told apart by `n`.
+fn tasks(count: u64) -> Vec<Value> {
+    let choice = |value: &str| json!({"result": [{"from_name": "c", "to_name": "text", "type": "choices", "value": {"choices": [value]}}]});
+    let task = |n: u64| {
+        let mut task = json!({"data": {"n": n, "text": format!("number {n} of many, with a few words to read")}});
+        if n % 5 == 0 {
+            task["annotations"] = json!([choice("a")]);
+        }
+        if n % 4 == 0 {
+            task["predictions"] = json!([choice("b")]);
+        }
+        if n % 3 == 0 {
+            task["meta"] = json!({"batch": n / 100});
+        }
+        task
+    };
+    (0..count).map(task).collect()
+}
+
+fn ended_well(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    let token = |secret: &str| said.contains(secret);
+    assert!(!token("eyJ"), "a token is shown: {said}");
+}
+
+/// A number from 0 to `below` - 1 that follows another, evenly enough.
+fn next(seed: &mut u64, below: u64) -> u64 {
+    *seed = seed
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) % below
+}
+
+/// Runs the command until it has ended by itself; gives how often it was killed.
+fn kill_at_random(command: impl Fn() -> Command, times: u32, seed: &mut u64) -> u32 {
+    let mut killed = 0;
+    for _ in 0..times {
+        let mut child = command().stderr(Stdio::null()).spawn().expect("it starts");
+        sleep(Duration::from_millis(50 + next(seed, 1_500)));
+        if child.try_wait().expect("a child").is_some() {
+            return killed;
+        }
+        child.kill().expect("SIGKILL");
+        child.wait().expect("it ends");
+        killed += 1;
+    }
+    killed
+}
+
+fn a_table_comes_in(server: &'static Started) {
+    let bench = Bench::new(server);
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/penguins.csv");
+    let mut records = csv_records(&table);
+    for record in &mut records {
+        let species = record.remove("species").expect("a column");
+        record.insert("text".into(), species);
+    }
+    for token in [&bench.real.token, &bench.real.pat] {
+        let output = bench
+            .import(&table, &["--map", "text=species", "--again"])
+            .env("LABEL_STUDIO_API_KEY", token)
+            .output()
+            .expect("it runs");
+        ended_well(&output);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains(token.as_str()));
+    }
+    let twice = [records.clone(), records].concat();
+    let stored: Vec<Value> = bench
+        .stored()
+        .into_iter()
+        .map(|mut task| task["data"].take())
+        .collect();
+    let sent: Vec<Value> = twice.into_iter().map(Value::from).collect();
+    assert_eq!(stored, sent);
+}
+
+fn csv_records(path: &Path) -> Vec<serde_json::Map<String, Value>> {
+    let mut reader = csv::Reader::from_path(path).expect("a table");
+    let header = reader.headers().expect("a header").clone();
+    let record = |row: csv::StringRecord| {
+        let cells = header.iter().zip(&row);
+        cells
+            .map(|(key, cell)| (key.to_owned(), Value::from(cell)))
+            .collect()
+    };
+    reader
+        .records()
+        .map(|row| record(row.expect("a row")))
+        .collect()
+}
+
+fn the_client_is_killed(server: &'static Started, times: u32) {
+    let bench = Bench::new(server);
+    let sent = tasks(16_000);
+    let source = bench.write("many.jsonl", &sent);
+    let command = || bench.import(&source, &["--max-tasks", "200"]);
+    let mut seed = 7;
+    assert_eq!(
+        kill_at_random(command, times, &mut seed),
+        times,
+        "it ended too soon to be killed"
+    );
+    ended_well(&command().output().expect("it runs"));
+    bench.has(&sent);
+    // Nothing is left to do.
+    let again = command().output().expect("it runs");
+    ended_well(&again);
+    bench.has(&sent);
+}
+
+fn the_server_is_killed(server: &'static Started, times: u32) {
+    let bench = Bench::new(server);
+    let sent = tasks(12_000);
+    let source = bench.write("many.jsonl", &sent);
+    let command = || bench.import(&source, &["--max-tasks", "300"]);
+    let mut child = command().stderr(Stdio::null()).spawn().expect("it starts");
+    let mut seed = 11;
+    for _ in 0..times {
+        sleep(Duration::from_millis(200 + next(&mut seed, 2_000)));
+        bench.real.crash();
+    }
+    // It has waited for the server, or said that it can be gone on with.
+    let code = child.wait().expect("it ends").code();
+    assert!(matches!(code, Some(0 | 5)), "exit {code:?}");
+    ended_well(&command().output().expect("it runs"));
+    bench.has(&sent);
+}
+
+#[test]
+fn a_table_comes_in_with_both_kinds_of_token() {
+    a_table_comes_in(&SQLITE);
+}
+
+#[test]
+fn a_table_comes_in_with_both_kinds_of_token_on_postgresql() {
+    a_table_comes_in(&POSTGRES);
+}
+
+#[test]
+fn twenty_kills_of_the_client_lose_and_double_nothing() {
+    the_client_is_killed(&SQLITE, 20);
+}
+
+#[test]
+fn twenty_kills_of_the_client_lose_and_double_nothing_on_postgresql() {
+    the_client_is_killed(&POSTGRES, 20);
+}
+
+#[test]
+fn five_kills_of_the_server_lose_and_double_nothing() {
+    the_server_is_killed(&SQLITE, 5);
+}
+
+#[test]
+fn five_kills_of_the_server_lose_and_double_nothing_on_postgresql() {
+    the_server_is_killed(&POSTGRES, 5);
+}
+
+#[test]
+fn three_hundred_thousand_tasks_come_in_several_imports() {
+    const TASKS: i64 = 300_000;
+    let bench = Bench::new(&SQLITE);
+    let source = bench.folder.path().join("many.jsonl");
+    let lines: String = (0..TASKS)
+        .map(|n| format!("{{\"n\":{n},\"text\":\"number {n}\"}}\n"))
+        .collect();
+    std::fs::write(&source, lines).expect("a file");
+    let report = bench.folder.path().join("report.json");
+    let output = bench.import(&source, &["--report"]).arg(&report).output();
+    ended_well(&output.expect("it runs"));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(&report).expect("a report")).expect("JSON");
+    assert!(report["imports"].as_i64().expect("a count") > 1, "{report}");
+    assert_eq!(report["tasks"], TASKS);
+    // By the database itself, since the server lists so many tasks for minutes.
+    let files = bench.real.data().join("files/label_studio.sqlite3");
+    let database =
+        rusqlite::Connection::open_with_flags(files, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let (all, unlike): (i64, i64) = database
+        .expect("the server's database")
+        .query_row(
+            "SELECT count(*), count(DISTINCT json_extract(data, '$.n')) FROM task WHERE project_id = ?",
+            [i64::try_from(bench.project).expect("small")],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .expect("a count");
+    assert_eq!((all, unlike), (TASKS, TASKS));
+}
