@@ -89,7 +89,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     })?;
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
-    let wanted = sink.wanted();
+    let (wanted, seen) = (sink.wanted(), sink.seen());
 
     let reading = Arc::clone(around);
     let reader = start(READER, move || {
@@ -107,7 +107,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             stop,
             progress: Arc::clone(&watch.progress),
             from,
-            seen: watch.seen.clone(),
+            seen,
             check_columns: &check_columns,
             submit: &submit,
         };

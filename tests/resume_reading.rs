@@ -23,7 +23,7 @@ use samples::{File, Wrap, in_rows, large, small};
 use serde_json::Value;
 use sluice::error::{Code, Error};
 use sluice::place::{At, Place, SourceId};
-use sluice::read::seen::{Seen, Snapshot};
+use sluice::read::seen::{Prefix, Seen};
 
 /// Tasks with the places of their records, rejects, and what was told of the reading.
 #[derive(Debug, PartialEq)]
@@ -343,8 +343,8 @@ fn a_place_in_a_source_that_is_not_there_is_an_error() {
     );
 }
 
-fn prefix(bytes: &[u8], length: usize) -> Snapshot {
-    Snapshot {
+fn prefix(bytes: &[u8], length: usize) -> Prefix {
+    Prefix {
         source: SourceId(0),
         bytes: length as u64,
         blake3: blake3::hash(&bytes[..length]).to_hex().to_string(),
@@ -440,13 +440,13 @@ fn another_source_is_refused_where_it_was_left_and_where_it_ends() {
         let wrapped = wrap.around(&file);
         let (folder, _) = folder(std::slice::from_ref(&wrapped));
         let length = wrapped.bytes.len();
-        let mut others: Vec<Snapshot> = [1, 15, 16, 17, length / 2, length - 1, length]
-            .map(|bytes| Snapshot {
+        let mut others: Vec<Prefix> = [1, 15, 16, 17, length / 2, length - 1, length]
+            .map(|bytes| Prefix {
                 blake3: blake3::hash(b"other").to_hex().to_string(),
                 ..prefix(&wrapped.bytes, bytes)
             })
             .to_vec();
-        others.push(Snapshot {
+        others.push(Prefix {
             bytes: length as u64 + 1,
             ..prefix(&wrapped.bytes, length)
         });
@@ -472,7 +472,7 @@ fn another_source_is_refused_where_it_was_left_and_where_it_ends() {
                 )
             );
             // It is a matter of that source alone.
-            let elsewhere = Snapshot {
+            let elsewhere = Prefix {
                 source: SourceId(1),
                 ..expected
             };

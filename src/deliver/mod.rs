@@ -8,6 +8,7 @@ pub mod throttle;
 
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
@@ -19,6 +20,7 @@ use crate::batch::import::{About, Import};
 use crate::batch::limits::Wanted;
 use crate::error::Result;
 use crate::place::Place;
+use crate::read::seen::Seen;
 use crate::rejects::Reject;
 
 /// A place imports go to.
@@ -39,6 +41,11 @@ pub trait Sink: Send + Sync {
 
     /// Where records that became no task are written, if anywhere; known once it has begun.
     fn rejects(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// What is to be kept of what is read, so that it is known when it is read again; known once it has begun.
+    fn seen(&self) -> Option<Arc<Seen>> {
         None
     }
 

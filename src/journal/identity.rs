@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
+pub use crate::read::seen::Prefix;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
 /// read anyway to learn the format.
@@ -30,17 +31,6 @@ pub struct SourceIdentity {
     pub head_digest: Option<String>,
     /// The part of it that has been read for imports.
     pub prefix: Option<Prefix>,
-}
-
-/// The part of a source that has been read, as stored, before decompression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefix {
-    /// Which source.
-    pub source: SourceId,
-    /// How many bytes.
-    pub bytes: u64,
-    /// Their BLAKE3, in hexadecimal.
-    pub blake3: String,
 }
 
 /// How a source differs from what it was.
@@ -146,7 +136,7 @@ impl SourceIdentity {
 }
 
 impl Prefix {
-    /// The first `bytes` of a file, or all of it if it is shorter.
+    /// The first `bytes` of a file, or all of it if it is shorter, as they are now.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -12,7 +12,7 @@ use crate::place::SourceId;
 
 /// The part of a source that has been read, as stored, before decompression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct Prefix {
     /// Which source.
     pub source: SourceId,
     /// How many bytes.
@@ -26,7 +26,7 @@ pub struct Snapshot {
 /// A source that is read by position, as Parquet is, has no bytes that were read before others, and no digest.
 #[derive(Debug, Default)]
 pub struct Seen {
-    expected: Option<Snapshot>,
+    expected: Option<Prefix>,
     current: Mutex<Option<Current>>,
 }
 
@@ -42,7 +42,7 @@ impl Seen {
     /// The same, where one source is known from an earlier run: reading ends in an error once as many bytes of it have
     /// been read and they are not the same, or when there are fewer.
     #[must_use]
-    pub fn expecting(expected: Snapshot) -> Self {
+    pub fn expecting(expected: Prefix) -> Self {
         Seen {
             expected: Some(expected),
             ..Seen::default()
@@ -53,8 +53,8 @@ impl Seen {
     ///
     /// What is read is ahead of what has become imports.
     #[must_use]
-    pub fn snapshot(&self) -> Option<Snapshot> {
-        self.current().as_ref().map(|current| Snapshot {
+    pub fn snapshot(&self) -> Option<Prefix> {
+        self.current().as_ref().map(|current| Prefix {
             source: current.source,
             bytes: current.hasher.count(),
             blake3: current.digest(),
@@ -126,7 +126,7 @@ impl Seen {
         self.current().as_ref()?.changed.clone()
     }
 
-    fn expected_of(&self, source: SourceId) -> Option<&Snapshot> {
+    fn expected_of(&self, source: SourceId) -> Option<&Prefix> {
         self.expected
             .as_ref()
             .filter(|expected| expected.source == source)
@@ -150,7 +150,7 @@ impl Current {
     }
 }
 
-fn changed(expected: &Snapshot, how: &str) -> Fault {
+fn changed(expected: &Prefix, how: &str) -> Fault {
     let bytes = expected.bytes;
     let reason = format!(
         "the source is not the one that the run began with, of which {bytes} bytes were read: {how}"

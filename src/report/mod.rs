@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::decode::Changes;
 use crate::deliver::Receipt;
 use crate::read::Progress;
-use crate::read::seen::Seen;
 use crate::rejects::Reject;
 
 /// The version of the report's layout.
@@ -27,8 +26,6 @@ const FIRST_PLACES: usize = 5;
 pub struct Watch {
     /// What the reader tells.
     pub progress: Arc<Progress>,
-    /// The digest of what it reads, where that is asked for.
-    pub seen: Option<Arc<Seen>>,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
     /// What the target is doing, in words.

@@ -1,5 +1,6 @@
 //! Where a run begins: at the first record, or after what an earlier process of the same run has brought.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -12,6 +13,8 @@ use super::{Before, LabelStudio};
 use crate::deliver::{Begin, Run};
 use crate::error::{Code, Error, Result};
 use crate::journal::{Change, Entry, RunLog, RunState, SourceIdentity, State};
+use crate::place::Place;
+use crate::read::seen::Seen;
 use crate::source::{Location, Source};
 
 impl LabelStudio {
@@ -24,6 +27,7 @@ impl LabelStudio {
         let _ = self.run.set(log.run().id.clone());
         if !before {
             let _ = self.before.set(None);
+            let _ = self.seen.set(Arc::default());
             return Ok(Begin::First);
         }
         self.projects.adopt(&log.run().id).await?;
@@ -39,6 +43,11 @@ impl LabelStudio {
             None => Begin::First,
             Some(point) => point.next.map_or(Begin::Nothing, Begin::At),
         };
+        if let Begin::At(place) = begin
+            && let Some(seen) = self.seen_again(log, place)?
+        {
+            let _ = self.seen.set(Arc::new(seen));
+        }
         let _ = self.before.set(Some(Before {
             run: log.run().id.clone(),
             tasks: delivered.map(|entry| entry.intent.tasks).sum(),
@@ -108,6 +117,22 @@ impl LabelStudio {
         Ok(None)
     }
 
+    /// How standard input is to be known when it is read again. Files were compared already, and are read from where
+    /// the run stopped.
+    fn seen_again(&self, log: &RunLog, place: Place) -> Result<Option<Seen>> {
+        let stdin =
+            |source: &&Source| source.id == place.source && source.location == Location::Stdin;
+        if self.asked.accept_changed_sources || !self.asked.sources.iter().any(|s| stdin(&s)) {
+            return Ok(None);
+        }
+        let known = log
+            .sources()?
+            .into_iter()
+            .find(|known| known.id == place.source);
+        let prefix = known.and_then(|known| known.prefix);
+        Ok(Some(prefix.map_or_else(Seen::default, Seen::expecting)))
+    }
+
     fn identities(&self) -> Result<Vec<SourceIdentity>> {
         let identity = |source: &Source| match &source.location {
             Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
@@ -123,6 +148,7 @@ impl LabelStudio {
             log,
             target: &target,
             run,
+            seen: None,
         };
         let (number, upload_id) = (entry.intent.number, entry.upload_id);
         let id = match (entry.state, upload_id) {

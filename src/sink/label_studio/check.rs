@@ -53,6 +53,7 @@ impl LabelStudio {
                 log,
                 target: &target,
                 run,
+                seen: None,
             };
             let doubt = Doubt::new(quiet, cause);
             if let Committed::Refused { detail, .. } =

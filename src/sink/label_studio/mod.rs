@@ -42,6 +42,7 @@ use crate::deliver::{Begin, Receipt, Run, Sink};
 use crate::error::{Code, Error, Fault, Result};
 use crate::journal::{Journal, RunLog, RunState};
 use crate::label_studio::address::Address;
+use crate::read::seen::Seen;
 use crate::read::{Framing, Shape};
 use crate::rejects::Reject;
 use crate::source::Source;
@@ -90,6 +91,7 @@ pub struct LabelStudio {
     log: AsyncMutex<Option<RunLog>>,
     before: OnceLock<Option<Before>>,
     run: OnceLock<String>,
+    seen: OnceLock<Arc<Seen>>,
 }
 
 impl LabelStudio {
@@ -113,6 +115,7 @@ impl LabelStudio {
             log: AsyncMutex::default(),
             before: OnceLock::new(),
             run: OnceLock::new(),
+            seen: OnceLock::new(),
         })
     }
 
@@ -159,6 +162,7 @@ impl LabelStudio {
                 log,
                 target: &target,
                 run,
+                seen: self.seen.get().map(|seen| &**seen),
             };
             match sender.send(&part).await? {
                 Sent::Delivered(receipt) => {
@@ -254,6 +258,10 @@ impl Sink for LabelStudio {
 
     fn rejects(&self) -> Option<PathBuf> {
         Some(self.journal.rejects_of(self.run_id()))
+    }
+
+    fn seen(&self) -> Option<Arc<Seen>> {
+        self.seen.get().cloned()
     }
 
     fn deliver<'a>(

@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::journal::{Counts, Intent, RunLog};
 use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
+use crate::read::seen::Seen;
 
 /// Characters of an import's digest in its name: enough that no two of a run are alike.
 const NAME_DIGEST: usize = 12;
@@ -32,6 +33,8 @@ pub(super) struct Sender<'a> {
     pub(super) log: &'a RunLog,
     pub(super) target: &'a Target,
     pub(super) run: &'a dyn Run,
+    /// What has been read, if that is kept.
+    pub(super) seen: Option<&'a Seen>,
 }
 
 /// What became of a part.
@@ -102,7 +105,7 @@ impl Sender<'_> {
             target: self.target.name.clone(),
             name: format!("{}{number:06}-{}.json", prefix(run), &blake3[..NAME_DIGEST]),
             blake3,
-            read: None,
+            read: self.seen.and_then(Seen::snapshot),
         };
         self.log.intend(&intent)?;
         Ok(intent)
