@@ -25,13 +25,13 @@
 //!     ▼
 //! ┌─ main thread, tokio ──────────────────────────────────────────┐
 //! │ deliver    in order, until done or stopped                    │
-//! │ sink       a folder, standard output                          │  waits for the disk
+//! │ sink       a folder, standard output, a server's projects     │  waits for the disk, or for the server's pace
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`, `stop`, `place`,
-//! `rejects`, `report`, `journal`, `error`. [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows
-//! nothing of chunks. A test holds the source to this.
+//! `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
+//! deadlock; [`in_order`] knows nothing of chunks. A test holds the source to this.
 
 // What the user asks for, and what will run.
 
@@ -61,7 +61,7 @@ pub mod deliver;
 
 pub mod sink;
 
-// The server's API, for a sink and commands that are not there yet.
+// The server's API, for a sink and the commands that look at what it brought.
 
 pub mod label_studio;
 

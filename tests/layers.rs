@@ -226,3 +226,23 @@ fn the_reader_of_uses_sees_groups_and_skips_comments() {
     let names: Vec<_> = uses(text).into_iter().map(|(_, name)| name).collect();
     assert_eq!(names, ["error", "batch", "place", "stop", "budget"]);
 }
+
+#[test]
+fn the_readme_has_the_drawing_of_the_crate() {
+    let lib = std::fs::read_to_string(root().join("lib.rs")).expect("src/lib.rs");
+    let drawing: Vec<_> = lib
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim_start_matches(' '))
+        .skip_while(|line| *line != "```text")
+        .skip(1)
+        .take_while(|line| *line != "```")
+        .map(str::trim_end)
+        .collect();
+    assert!(drawing.len() > 10, "src/lib.rs has a drawing");
+    let readme = std::fs::read_to_string(root().join("../README.md")).expect("README.md");
+    let lines: Vec<_> = readme.lines().map(str::trim).collect();
+    let there = lines
+        .windows(drawing.len())
+        .any(|window| window.iter().zip(&drawing).all(|(a, b)| *a == b.trim()));
+    assert!(there, "README.md has another drawing than src/lib.rs");
+}

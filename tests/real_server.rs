@@ -363,3 +363,44 @@ fn three_hundred_thousand_tasks_come_in_several_imports() {
         .expect("a count");
     assert_eq!((all, unlike), (TASKS, TASKS));
 }
+
+/// The README's block that starts a server, run as it stands but for the folder of its server and the binary.
+#[test]
+fn the_readmes_commands_bring_a_table_into_a_server() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.expect("README.md");
+    let block = readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains("scripts/label-studio start"))
+        .expect("the README starts a server");
+    let folder =
+        tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/target")).expect("a folder");
+    let start = format!(
+        "scripts/label-studio start --data {} --for {}",
+        folder.path().join("server").display(),
+        std::process::id()
+    );
+    let code = block
+        .replace("scripts/label-studio start", &start)
+        .replace("cargo run --release --", env!("CARGO_BIN_EXE_sluice"));
+    let output = Command::new("bash")
+        .args(["-eu", "-c", &code])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("SLUICE_STATE_DIR", folder.path().join("state"))
+        .output()
+        .expect("it runs");
+    ended_well(&output);
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answer["task_number"], 344);
+    let stop = format!(
+        "scripts/label-studio stop --data {}",
+        folder.path().join("server").display()
+    );
+    let stopped = Command::new("bash")
+        .args(["-c", &stop])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(stopped.expect("it runs").success());
+}
