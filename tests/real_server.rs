@@ -404,3 +404,104 @@ fn the_readmes_commands_bring_a_table_into_a_server() {
         .status();
     assert!(stopped.expect("it runs").success());
 }
+
+fn undo_leaves_the_project_as_it_was(server: &'static Started) {
+    let bench = Bench::new(server);
+    let (first, more) = (tasks(500), tasks(2_000));
+    let report = bench.folder.path().join("report.json");
+    let import = |name: &str, tasks: &[Value]| {
+        let source = bench.write(name, tasks);
+        let mut command = bench.import(&source, &["--max-tasks", "700", "--report"]);
+        ended_well(&command.arg(&report).output().expect("it runs"));
+        let report: Value =
+            serde_json::from_slice(&std::fs::read(&report).expect("a report")).expect("JSON");
+        report["run"].as_str().expect("an id").to_owned()
+    };
+    let (kept, undone) = (import("first.jsonl", &first), import("more.jsonl", &more));
+    for run in [&kept, &undone] {
+        ended_well(
+            &bench
+                .sluice(&["verify", run, "--deep"])
+                .output()
+                .expect("it runs"),
+        );
+    }
+    ended_well(
+        &bench
+            .sluice(&["undo", &undone, "--yes"])
+            .output()
+            .expect("it runs"),
+    );
+    bench.has(&first);
+    let uploads = bench.get(&format!(
+        "/api/projects/{}/file-uploads?all=true",
+        bench.project
+    ));
+    let left = uploads.as_array().expect("uploads");
+    assert!(left.iter().all(|upload| {
+        upload["file"]
+            .as_str()
+            .is_some_and(|file| file.contains(&kept))
+    }));
+    ended_well(
+        &bench
+            .sluice(&["verify", &kept, "--deep"])
+            .output()
+            .expect("it runs"),
+    );
+}
+
+#[test]
+fn undo_leaves_a_project_as_it_was() {
+    undo_leaves_the_project_as_it_was(&SQLITE);
+}
+
+#[test]
+fn undo_leaves_a_project_as_it_was_on_postgresql() {
+    undo_leaves_the_project_as_it_was(&POSTGRES);
+}
+
+#[test]
+fn tasks_are_spread_over_projects_and_new_ones() {
+    let bench = Bench::new(&SQLITE);
+    let second = bench.new_project();
+    let (sent, source) = (tasks(350), bench.write("some.jsonl", &tasks(350)));
+    let to = format!("{}/projects/{second}", bench.real.url);
+    let words = [
+        "--spread",
+        "100",
+        "--spread-title",
+        "{title} part {number}",
+        "--to",
+        &to,
+    ];
+    for _ in 0..2 {
+        ended_well(&bench.import(&source, &words).output().expect("it runs"));
+        let listed =
+            bench.get("/api/projects?page_size=1000&include=id,title,task_number,label_config");
+        let projects = listed["results"].as_array().expect("projects").clone();
+        let mut filled: Vec<_> = projects
+            .iter()
+            .filter(|project| project["id"].as_u64() >= Some(bench.project))
+            .map(|project| {
+                (
+                    project["id"].as_u64(),
+                    project["title"].as_str(),
+                    project["task_number"].as_u64(),
+                )
+            })
+            .collect();
+        filled.sort_unstable();
+        let (titles, counts): (Vec<_>, Vec<_>) = filled
+            .iter()
+            .map(|(_, title, count)| (title.unwrap_or(""), count.unwrap_or(0)))
+            .unzip();
+        assert_eq!(titles, ["real", "real", "real part 3", "real part 4"]);
+        assert_eq!(counts, [100, 100, 100, 50]);
+    }
+    let made = Bench {
+        project: second + 1,
+        ..bench
+    };
+    made.has(&sent[200..300]);
+}
