@@ -2,7 +2,8 @@
 //!
 //! A block is expected to succeed, or to exit as its line `# exits with N` says. What a block prints is held against
 //! the `text` block right after it, if there is one. `cargo run --release --` stands for the binary under test. Blocks
-//! that call the repository's own scripts are not run from here; that the scripts exist is checked.
+//! that call the repository's own scripts are not run from here, where it is checked that the scripts exist; the one
+//! that starts a server is run by `tests/real_server.rs`.
 #![allow(
     unsafe_code,
     clippy::expect_used,
@@ -84,7 +85,7 @@ fn blocks(readme: &str) -> Vec<Block> {
 fn check(block: &Block) -> Result<(), String> {
     let scripts: Vec<_> = block
         .code
-        .split_whitespace()
+        .split(|c: char| c.is_whitespace() || matches!(c, '"' | '(' | ')'))
         .filter(|word| word.starts_with("scripts/"))
         .collect();
     if !scripts.is_empty() {

@@ -268,7 +268,7 @@ fn csv_records(path: &Path) -> Vec<serde_json::Map<String, Value>> {
 
 fn the_client_is_killed(server: &'static Started, times: u32) {
     let bench = Bench::new(server);
-    let sent = tasks(16_000);
+    let sent = tasks(10_000);
     let source = bench.write("many.jsonl", &sent);
     let command = || bench.import(&source, &["--max-tasks", "200"]);
     let mut seed = 7;
@@ -287,7 +287,7 @@ fn the_client_is_killed(server: &'static Started, times: u32) {
 
 fn the_server_is_killed(server: &'static Started, times: u32) {
     let bench = Bench::new(server);
-    let sent = tasks(12_000);
+    let sent = tasks(8_000);
     let source = bench.write("many.jsonl", &sent);
     let command = || bench.import(&source, &["--max-tasks", "300"]);
     let mut child = command().stderr(Stdio::null()).spawn().expect("it starts");

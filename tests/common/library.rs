@@ -93,6 +93,7 @@ struct Collector {
     imports: Mutex<Vec<(About, Vec<u8>)>>,
     rejects: PathBuf,
     from: Option<Place>,
+    seen: Option<Arc<Seen>>,
 }
 
 impl Sink for Collector {
@@ -102,6 +103,10 @@ impl Sink for Collector {
 
     fn rejects(&self) -> Option<PathBuf> {
         Some(self.rejects.clone())
+    }
+
+    fn seen(&self) -> Option<Arc<Seen>> {
+        self.seen.clone()
     }
 
     fn store(&self) -> Store {
@@ -176,10 +181,9 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         imports: Mutex::default(),
         rejects: rejects.clone(),
         from: options.from,
+        seen: options.seen.clone(),
     };
-    let mut watch = Watch::default();
-    watch.seen.clone_from(&options.seen);
-    let watch = Arc::new(watch);
+    let watch = Arc::new(Watch::default());
     let outcome = pipeline::run(&Arc::new(plan), &sink, &watch);
     let lines = std::fs::read_to_string(&rejects).unwrap_or_default();
     let progress = &watch.progress;
