@@ -15,6 +15,7 @@ mod places;
 pub mod run;
 mod schema;
 mod servers;
+pub mod world;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,6 +30,7 @@ pub use self::lock::LockFile;
 pub use self::log::RunLog;
 pub use self::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State};
 pub use self::servers::Server;
+pub use self::world::{Clock, SystemClock, World};
 use crate::error::{Code, Error, Result};
 
 /// The database's name in the state directory.
@@ -47,6 +49,7 @@ pub struct Journal {
 struct Shared {
     directory: PathBuf,
     connection: Mutex<Connection>,
+    world: World,
 }
 
 /// Where the journal is kept: `SLUICE_STATE_DIR`, else `XDG_STATE_HOME/sluice`, else `HOME/.local/state/sluice`.
@@ -87,6 +90,14 @@ impl Journal {
     /// When the directory or the database cannot be made or read, is damaged, is not a journal, or was written by a
     /// newer sluice.
     pub fn open(directory: &Path) -> Result<Self> {
+        Self::open_in(directory, World::default())
+    }
+
+    /// The same, in another world.
+    ///
+    /// # Errors
+    /// Those of [`Journal::open`].
+    pub fn open_in(directory: &Path, world: World) -> Result<Self> {
         make_directory(directory)?;
         let path = directory.join(DATABASE);
         // Held while the database is made or migrated: switching to the write-ahead mode does not wait for others.
@@ -99,6 +110,7 @@ impl Journal {
         let shared = Shared {
             directory: directory.to_owned(),
             connection: Mutex::new(connection),
+            world,
         };
         Ok(Journal {
             shared: Arc::new(shared),
@@ -109,6 +121,17 @@ impl Journal {
     #[must_use]
     pub fn rejects_of(&self, run: &str) -> PathBuf {
         self.shared.directory.join(format!("rejects-{run}.jsonl"))
+    }
+
+    /// The clock that its times are by.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.world.clock
+    }
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.shared.world.now()
     }
 
     /// The state directory.
@@ -134,7 +157,9 @@ impl Journal {
             transaction.commit()?;
             Ok(value)
         };
-        attempt().map_err(|trouble: Trouble| trouble.into_error(&self.path()))
+        let value = attempt().map_err(|trouble: Trouble| trouble.into_error(&self.path()))?;
+        (self.shared.world.observer)()?;
+        Ok(value)
     }
 
     /// Reads one state of the database, whatever others write meanwhile.

@@ -17,6 +17,7 @@ use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::Result;
+pub use crate::journal::{Clock, SystemClock};
 use crate::journal::{Journal, LockFile, Server};
 
 /// Between the starts of two imports, unless the user asks for another: "one import per 30 seconds will work without
@@ -34,22 +35,6 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// A written time that is so much further ahead than it can be was written by another clock; less is rounding.
 const CLOCK_TOLERANCE_MS: i64 = 1_000;
-
-/// The wall clock. Tests bring their own.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn wall(&self) -> SystemTime;
-}
-
-/// The system's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::now()
-    }
-}
 
 /// Paces the imports to one server.
 #[derive(Clone)]
@@ -128,7 +113,8 @@ impl Throttle {
     /// held to, and what servers ask for by `Retry-After`.
     #[must_use]
     pub fn new(journal: Journal, server: &str, interval: Duration) -> Self {
-        Self::with_clock(journal, server, interval, Arc::new(SystemClock))
+        let clock = Arc::clone(journal.clock());
+        Self::with_clock(journal, server, interval, clock)
     }
 
     /// The same, by another wall clock.
@@ -245,12 +231,7 @@ impl Shared {
             if ahead > 0 || not_before.is_some() {
                 return Err(ahead);
             }
-            // Rounded up, so that no rounding lets the next one start early.
-            let start = wall.div_ceil_ms();
-            server.last_start = Some(start);
-            server.next_allowed_at = Some(start + interval);
-            server.ahead = interval;
-            Ok(server.unanswered_since.replace(start))
+            Ok(server.start(wall, interval))
         })?;
         match wait {
             Ok(unanswered) => {
@@ -272,6 +253,18 @@ impl Shared {
                 ))
             }
         }
+    }
+}
+
+impl Server {
+    /// Counts an import as started now; gives when the one before it was, if that was not answered.
+    fn start(&mut self, wall: Wall, interval: i64) -> Option<i64> {
+        // Rounded up, so that no rounding lets the next one start early.
+        let start = wall.div_ceil_ms();
+        self.last_start = Some(start);
+        self.next_allowed_at = Some(start + interval);
+        self.ahead = interval;
+        self.unanswered_since.replace(start)
     }
 }
 
@@ -303,6 +296,26 @@ impl Attempt {
     #[must_use]
     pub fn unanswered(&self) -> Option<SystemTime> {
         self.unanswered
+    }
+
+    /// Counts as started now, and not when leave was given: what was to be sent had to wait.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub fn restarted(mut self) -> Result<Self> {
+        self.started = Instant::now();
+        let shared = &self.shared;
+        let wall = since_epoch(shared.clock.wall());
+        shared.journal.update_server(&shared.server, |server| {
+            server.start(wall, milliseconds(shared.interval));
+        })?;
+        let mut state = shared.state();
+        state.phase = Phase::Working {
+            since: self.started,
+        };
+        state.not_before = Some(self.started + shared.interval);
+        drop(state);
+        Ok(self)
     }
 
     /// How long it has been on its way.

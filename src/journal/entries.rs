@@ -12,10 +12,11 @@ use crate::place::SourceId;
 
 /// Columns of `imports` besides the places, in the order [`entry`] reads them.
 const IMPORT_COLUMNS: &str = "number, tasks, annotations, predictions, bytes, blake3, name, upload_id, state, attempts, \
-    cause, stored_tasks, stored_annotations, stored_predictions, intended_at, changed_at, target";
+    cause, stored_tasks, stored_annotations, stored_predictions, intended_at, changed_at, target, \
+    asked_again_at";
 
 /// Where the places' columns start, after those.
-const FIRST_PLACE: usize = 17;
+const FIRST_PLACE: usize = 18;
 
 fn place_columns() -> String {
     let columns = ["first", "last", "next"].map(|which| {
@@ -168,6 +169,7 @@ pub(super) fn intend(
         intended_at.into(),
         now.into(),
         Value::Text(super::identity::without_secrets(&intent.target)),
+        Value::Null,
     ];
     for place in [Some(intent.first), Some(intent.last), intent.next] {
         values.extend(places::values(place)?);
@@ -235,6 +237,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Trouble> {
         upload_id: perhaps(7)?,
         attempts: row.get(9)?,
         cause: row.get(10)?,
+        asked_again_at: row.get::<_, Option<i64>>(17)?.map(time).transpose()?,
         stored: stored.map(|((tasks, annotations), predictions)| Counts {
             tasks,
             annotations,

@@ -16,7 +16,7 @@ use rusqlite::{Transaction, params};
 use super::identity::{Change, SourceIdentity, without_secrets};
 use super::lock::LockFile;
 use super::places::signed;
-use super::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State, now};
+use super::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State};
 use super::{Journal, Trouble, entries};
 use crate::error::{Code, Error, Result};
 
@@ -139,7 +139,7 @@ impl RunLog {
             {
                 return mistake("it reaches into the import after it".into());
             }
-            entries::intend(transaction, &self.run.id, intent, now())?;
+            entries::intend(transaction, &self.run.id, intent, self.journal.now())?;
             if let Some(read) = &intent.read {
                 entries::keep_prefix(transaction, &self.run.id, read)?;
             }
@@ -167,6 +167,18 @@ impl RunLog {
     /// # Errors
     /// Unless it has an upload; or it cannot be recorded.
     pub fn committing(&self, number: u64) -> Result<()> {
+        self.committing_with(number, None)
+    }
+
+    /// The same, while an earlier request for them was never answered, and may come to its end yet.
+    ///
+    /// # Errors
+    /// Those of [`RunLog::committing`].
+    pub fn committing_again(&self, number: u64) -> Result<()> {
+        self.committing_with(number, Some(self.journal.now()))
+    }
+
+    fn committing_with(&self, number: u64, again: Option<i64>) -> Result<()> {
         let from = [
             State::Uploaded,
             State::Committing,
@@ -178,8 +190,9 @@ impl RunLog {
                 return Err(Trouble::refused(format!("import {number} has no upload that could be committed")));
             }
             let sql = "UPDATE imports SET attempts = attempts + 1, cause = NULL, stored_tasks = NULL, \
-                stored_annotations = NULL, stored_predictions = NULL WHERE run = ?1 AND number = ?2";
-            transaction.execute(sql, params![run, signed(number)?])?;
+                stored_annotations = NULL, stored_predictions = NULL, asked_again_at = coalesce(?3, asked_again_at) \
+                WHERE run = ?1 AND number = ?2";
+            transaction.execute(sql, params![run, signed(number)?, again])?;
             Ok(())
         })
     }
@@ -363,7 +376,10 @@ impl RunLog {
             }
             let sql =
                 "UPDATE imports SET state = ?3, changed_at = ?4 WHERE run = ?1 AND number = ?2";
-            transaction.execute(sql, params![run, signed(number)?, to.as_str(), now()])?;
+            transaction.execute(
+                sql,
+                params![run, signed(number)?, to.as_str(), self.journal.now()],
+            )?;
             more(transaction, run, &entry)
         })
     }

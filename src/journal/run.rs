@@ -114,6 +114,9 @@ pub struct Entry {
     pub upload_id: Option<u64>,
     /// How often its tasks were asked for: [`super::RunLog::committing`] counts.
     pub attempts: u32,
+    /// When its tasks were last asked for although an earlier request for them was never answered: that one may
+    /// still come to its end, and then they are there twice.
+    pub asked_again_at: Option<DateTime<Utc>>,
     /// Why it was refused or is in doubt.
     pub cause: Option<String>,
     /// What the target stored, once delivered.
@@ -220,7 +223,7 @@ impl Journal {
             }
             transaction.execute(
                 "INSERT INTO runs (id, plan_digest, target, created, state, options) VALUES (?, ?, ?, ?, 'open', ?)",
-                params![run, plan_digest, target, now(), options.to_string()],
+                params![run, plan_digest, target, self.now(), options.to_string()],
             )?;
             for source in sources {
                 entries::keep_source(transaction, run, source)?;
@@ -293,9 +296,4 @@ pub(super) fn unknown(run: &str) -> Trouble {
         Error::new(Code::Journal, format!("there is no run `{run}`"))
             .help("`sluice runs` lists them"),
     )
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now() -> i64 {
-    Utc::now().timestamp_millis()
 }

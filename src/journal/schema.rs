@@ -58,6 +58,7 @@ const MIGRATIONS: &[&str] = &["
         stored_tasks INTEGER,
         stored_annotations INTEGER,
         stored_predictions INTEGER,
+        asked_again_at INTEGER,
         intended_at INTEGER NOT NULL,
         changed_at INTEGER NOT NULL,
         PRIMARY KEY (run, number)
