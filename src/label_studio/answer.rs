@@ -128,12 +128,7 @@ impl Answer {
     fn invalid(&self) -> Failure {
         let value: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let errors = value.get("validation_errors").unwrap_or(&Value::Null);
-        let list = errors
-            .get("non_field_errors")
-            .unwrap_or(errors)
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
-        let mut found = from_list(list);
+        let mut found = from_list(list_in(errors));
         if found.items.is_empty() {
             // Predictions are checked elsewhere, and reported as one text.
             let mut text = String::new();
@@ -191,6 +186,22 @@ struct Found {
     checked: usize,
 }
 
+/// The tasks that the error of a job names: the list that a refused import is answered with, or some text.
+pub(super) fn named_in(error: &str) -> Vec<(usize, String)> {
+    let list: Value = serde_json::from_str(error).unwrap_or_default();
+    let found = from_list(list_in(&list));
+    if found.items.is_empty() {
+        from_text(error)
+    } else {
+        found.items
+    }
+}
+
+fn list_in(errors: &Value) -> &[Value] {
+    let list = errors.get("non_field_errors").unwrap_or(errors);
+    list.as_array().map_or(&[][..], Vec::as_slice)
+}
+
 /// The tasks in the list of errors: one entry per task it looked at, `{}` for a good one.
 fn from_list(list: &[Value]) -> Found {
     let truncated = list.get(LIST - 1).and_then(Value::as_str) == Some("...");
@@ -227,7 +238,7 @@ fn item(text: &str) -> Option<(usize, String)> {
 }
 
 /// The tasks that a text names: `Error at item 3: ...`, or a line `- Task 3, prediction 0: ...`.
-pub(super) fn from_text(text: &str) -> Vec<(usize, String)> {
+fn from_text(text: &str) -> Vec<(usize, String)> {
     let mut items: Vec<(usize, String)> = Vec::new();
     let mut add = |number: usize, reason: String| {
         if items.iter().all(|(known, _)| *known != number) {

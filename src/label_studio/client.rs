@@ -234,6 +234,12 @@ impl Client {
         }
     }
 
+    /// Has credentials at hand that a request can begin with, so that it begins at once. When there are none to be had,
+    /// the request will say why.
+    pub async fn prepare(&self) {
+        let _ = self.credentials(Age::Young).await;
+    }
+
     /// Credentials of at most this age.
     async fn credentials(&self, age: Age) -> Outcome<Credentials> {
         let mut held = self.0.credentials.lock().await;

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
-use super::answer::{from_text, shorten};
+use super::answer::{named_in, shorten};
 use super::client::Client;
 use super::failure::{Failure, Outcome};
 
@@ -81,7 +81,7 @@ pub(super) async fn watch(client: &Client, path: String, doubt: bool) -> Outcome
                     .unwrap_or_else(|| "it does not say why".into());
                 return Err(Failure::JobFailed {
                     detail: shorten(&told, 300),
-                    items: from_text(&told),
+                    items: named_in(&told),
                 });
             }
             Ok(_) => {
