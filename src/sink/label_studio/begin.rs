@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
+use super::check::refused_now;
 use super::contents::Contents;
 use super::send::{Sender, found};
 use super::settle::{Committed, Doubt, Upload};
@@ -31,16 +32,26 @@ impl LabelStudio {
             return Ok(Begin::First);
         }
         self.projects.adopt(&log.run().id).await?;
+        let done = log.run().state == RunState::Done;
         if log.run().state == RunState::Failed {
             log.finish(RunState::Open)?;
         }
         for entry in log.unfinished()? {
             self.settle_entry(log, &entry, run).await?;
         }
+        if self.asked.spread.is_some() && !done {
+            // What is there too often would take up room.
+            self.check(log, run).await?;
+            self.projects.look().await?;
+        }
         let delivered = log.deliveries()?;
         let delivered = delivered.iter().filter(|e| e.state == State::Delivered);
         let begin = match log.resume_point()? {
-            None => Begin::First,
+            _ if done => Begin::Nothing,
+            None => {
+                let _ = self.seen.set(Arc::default());
+                Begin::First
+            }
             Some(point) => point.next.map_or(Begin::Nothing, Begin::At),
         };
         if let Begin::At(place) = begin
@@ -151,9 +162,13 @@ impl LabelStudio {
             seen: None,
         };
         let (number, upload_id) = (entry.intent.number, entry.upload_id);
+        let is_last = log.next_number()? == number;
         let id = match (entry.state, upload_id) {
             // It is read again, and sent without what the server does not want.
-            (State::Refused, _) => return Ok(()),
+            (State::Refused, _) if is_last => return Ok(()),
+            (State::Refused, _) => {
+                return Err(refused_now(entry.cause.as_deref().unwrap_or_default()));
+            }
             (_, Some(id)) => id,
             (_, None) => match found(&target.project, &entry.intent).await? {
                 Some(id) => {
@@ -165,11 +180,13 @@ impl LabelStudio {
         };
         let upload = Upload::of_entry(entry, id);
         let quiet = target.server.quiet(upload.contents.load(upload.bytes));
-        let elapsed = (Utc::now() - entry.changed_at).to_std();
+        let now = DateTime::<Utc>::from(self.journal.clock().wall());
+        let elapsed = (now - entry.changed_at).to_std();
         let left = quiet.saturating_sub(elapsed.unwrap_or(Duration::ZERO));
         let in_doubt = upload_id.is_some() && entry.state != State::Uploaded;
-        let doubt = in_doubt.then(|| Doubt::new(left, "the process that sent it was ended"));
+        let doubt = in_doubt.then(|| Doubt::unanswered(left, "the process that sent it was ended"));
         match sender.settle(&upload, None, doubt).await? {
+            Committed::Refused { detail, .. } if !is_last => Err(refused_now(&detail)),
             Committed::There | Committed::Refused { .. } => Ok(()),
         }
     }

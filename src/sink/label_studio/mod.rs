@@ -157,7 +157,9 @@ impl LabelStudio {
                 .rev()
                 .for_each(|rest| parts.push_front(rest));
             let (part, rest) = part.up_to(usize::try_from(room).unwrap_or(usize::MAX));
-            parts.extend(rest.into_iter().rev());
+            if let Some(rest) = rest {
+                parts.push_front(rest);
+            }
             let sender = Sender {
                 log,
                 target: &target,
@@ -191,8 +193,9 @@ impl LabelStudio {
                     .help("mend what it names, and run the same command again: it goes on where it stopped"));
                 }
                 Sent::Refused { items, .. } => {
-                    parts.extend(set_aside(log, run, &part, &items, Code::TaskRefused)?);
-                    parts.rotate_right(1);
+                    if let Some(left) = set_aside(log, run, &part, &items, Code::TaskRefused)? {
+                        parts.push_front(left);
+                    }
                 }
             }
         }

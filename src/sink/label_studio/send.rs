@@ -13,6 +13,7 @@ use super::part::Part;
 use super::settle::{Committed, Patience, Upload};
 use super::target::Target;
 use crate::batch::import::{About, Digest};
+use crate::deliver::sizing::Load;
 use crate::deliver::throttle::Attempt;
 use crate::deliver::{Receipt, Run};
 use crate::error::{Code, Error, Result};
@@ -27,6 +28,9 @@ const NAME_DIGEST: usize = 12;
 /// Uploads of one import that may break without an answer before it is taken to be too large: a proxy that refuses
 /// early closes the connection before its 413 is seen.
 const BROKEN_UPLOADS: u32 = 2;
+
+/// A slot of which so much is gone before the request begins counts from there.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// What parts are sent with.
 pub(super) struct Sender<'a> {
@@ -146,7 +150,8 @@ impl Sender<'_> {
                     server.learn(|sizing| sizing.refused_too_large(content.len()))?;
                     return Ok(Brought::TooLarge(detail));
                 }
-                failure if failure.is_passing() => {
+                // A job that only reads the file fails for no reason of the file's.
+                failure if failure.is_passing() || matches!(failure, Failure::JobFailed { .. }) => {
                     if let Failure::Unknown { status, .. } = &failure {
                         broken += u32::from(status.is_none());
                         if matches!(status, Some(502 | 504)) {
@@ -155,13 +160,13 @@ impl Sender<'_> {
                     }
                     // The upload makes no tasks: whatever became of it, nothing is in doubt.
                     attempt.answered(pause)?;
-                    if broken >= BROKEN_UPLOADS && intent.tasks > 1 {
-                        server.learn(|sizing| sizing.refused_too_large(content.len()))?;
-                        return Ok(Brought::TooLarge(failure.into_error().message().to_owned()));
-                    }
                     if let Some(id) = found(project, intent).await? {
                         let attempt = self.slot(load).await?;
                         return Ok(Brought::There(attempt, id));
+                    }
+                    if broken >= BROKEN_UPLOADS && intent.tasks > 1 {
+                        server.learn(|sizing| sizing.refused_too_large(content.len()))?;
+                        return Ok(Brought::TooLarge(failure.into_error().message().to_owned()));
                     }
                     self.wait(patience.after(failure)?).await?;
                 }
@@ -174,17 +179,24 @@ impl Sender<'_> {
     }
 
     /// The next slot, with the server quiet as far as is known.
-    pub(super) async fn slot(&self, load: crate::deliver::sizing::Load) -> Result<Attempt> {
-        let server = &self.target.server;
+    pub(super) async fn slot(&self, load: Load) -> Result<Attempt> {
+        let Target {
+            project, server, ..
+        } = self.target;
         let attempt = server.throttle.start(self.run.stopped()).await?;
         let attempt = attempt.ok_or_else(interrupted)?;
         if let Some(since) = attempt.unanswered() {
             // Another run's request, or one of a process that was killed.
-            let elapsed = since.elapsed().unwrap_or_default();
+            let now = self.log.journal().clock().wall();
+            let elapsed = now.duration_since(since).unwrap_or_default();
             self.wait(server.quiet(load).saturating_sub(elapsed))
                 .await?;
         }
-        Ok(attempt)
+        project.client().prepare().await;
+        if attempt.elapsed() < AT_ONCE {
+            return Ok(attempt);
+        }
+        attempt.restarted()
     }
 
     /// Waits, unless the run is stopped.

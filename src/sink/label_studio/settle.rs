@@ -45,6 +45,11 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
+/// How long after an import was asked for again its first request, which was never answered, may come to its end. An
+/// import that met a locked database was answered after 46 s (the contract, sections 0 and 5); no call tells whether one
+/// is still under way.
+pub(super) const LATE: Duration = Duration::from_mins(5);
+
 /// An upload whose tasks are to be made.
 pub(super) struct Upload {
     /// The import's number in the run.
@@ -76,14 +81,28 @@ pub(super) struct Doubt {
     quiet_at: Instant,
     /// What makes it doubtful.
     cause: String,
+    /// Whether it was never answered, so that it may come to its end after everything that is known.
+    unanswered: bool,
+    /// The tasks that it names as the reason why nothing is stored, if it does.
+    items: Vec<(usize, String)>,
 }
 
 impl Doubt {
-    /// A doubt that looking resolves after so long.
-    pub(super) fn new(quiet_in: Duration, cause: impl Into<String>) -> Self {
+    /// A request that was never answered, which is taken to be over after so long.
+    pub(super) fn unanswered(quiet_in: Duration, cause: impl Into<String>) -> Self {
         Doubt {
             quiet_at: Instant::now() + quiet_in,
             cause: cause.into(),
+            unanswered: true,
+            items: Vec::new(),
+        }
+    }
+
+    /// A request that was answered, by what cannot be relied on; what it did is done after so long.
+    pub(super) fn answered(quiet_in: Duration, cause: impl Into<String>) -> Self {
+        Doubt {
+            unanswered: false,
+            ..Doubt::unanswered(quiet_in, cause)
         }
     }
 }
@@ -119,8 +138,15 @@ impl Sender<'_> {
         let Upload { number, id, .. } = *upload;
         let (log, server) = (self.log, &self.target.server);
         let mut patience = Patience::default();
+        let mut again = false;
         loop {
-            if let Some(Doubt { quiet_at, cause }) = doubt.take() {
+            if let Some(Doubt {
+                quiet_at,
+                cause,
+                unanswered,
+                items,
+            }) = doubt.take()
+            {
                 log.in_doubt(number, &cause)?;
                 let stored = self.look(upload, quiet_at).await?;
                 if let Some(attempt) = attempt.take() {
@@ -130,13 +156,24 @@ impl Sender<'_> {
                     log.delivered(number, stored)?;
                     return Ok(Committed::There);
                 }
+                if !items.is_empty() {
+                    return self.refused(upload, cause, items).await;
+                }
+                again |= unanswered;
+                if patience.errors >= MOST_ERRORS && stored.tasks == 0 {
+                    return Err(self.failed(upload, &cause, again).await?);
+                }
                 self.wait(patience.after_doubt(&cause, stored)?).await?;
             }
             let slot = match attempt.take() {
                 Some(attempt) => attempt,
                 None => self.slot(upload.load()).await?,
             };
-            log.committing(number)?;
+            if again {
+                log.committing_again(number)?;
+            } else {
+                log.committing(number)?;
+            }
             let failure = match self.target.project.commit(id).await {
                 Ok(stored) if stored == upload.contents.counts => {
                     let took = slot.answered(None)?;
@@ -147,7 +184,7 @@ impl Sender<'_> {
                 Ok(stored) => {
                     // It has answered, so nothing is under way: one look tells.
                     let cause = format!("the server says it stored {}", told(stored));
-                    doubt = Some(Doubt::new(Duration::ZERO, cause));
+                    doubt = Some(Doubt::answered(Duration::ZERO, cause));
                     attempt = Some(slot);
                     continue;
                 }
@@ -156,16 +193,24 @@ impl Sender<'_> {
             match failure {
                 Failure::Invalid { detail, items, .. } => {
                     slot.answered(None)?;
-                    log.refused(number, &detail)?;
-                    return Ok(Committed::Refused { detail, items });
+                    return self.refused(upload, detail, items).await;
                 }
                 Failure::Busy { retry_after } => {
                     slot.answered(retry_after)?;
                     self.wait(patience.after(failure)?).await?;
                 }
-                Failure::NotSent { .. } => {
+                // A request that names an upload is not large: it is a proxy that is in trouble.
+                Failure::NotSent { .. } | Failure::TooLarge { .. } => {
                     slot.answered(None)?;
                     self.wait(patience.after(failure)?).await?;
+                }
+                Failure::JobFailed { detail, items } => {
+                    patience.errors += 1;
+                    doubt = Some(Doubt {
+                        items,
+                        ..Doubt::answered(Duration::ZERO, detail)
+                    });
+                    attempt = Some(slot);
                 }
                 failure if failure.leaves_doubt() => {
                     let took = slot.elapsed();
@@ -178,7 +223,7 @@ impl Sender<'_> {
                             .learn(|sizing| sizing.timed_out(upload.load(), took.as_secs_f64()))?;
                     }
                     patience.saw(&failure);
-                    doubt = Some(Doubt::new(
+                    doubt = Some(Doubt::unanswered(
                         server.quiet(upload.load()).saturating_sub(took),
                         failure.into_error().message().to_owned(),
                     ));
@@ -190,6 +235,48 @@ impl Sender<'_> {
                 }
             }
         }
+    }
+
+    /// What the server refuses is refused, if it has none of it.
+    async fn refused(
+        &self,
+        upload: &Upload,
+        detail: String,
+        items: Vec<(usize, String)>,
+    ) -> Result<Committed> {
+        let Upload { number, id, .. } = *upload;
+        let stored = self.target.project.count(id).await;
+        let stored = stored.map_err(Failure::into_error)?;
+        if stored.tasks == 0 {
+            self.log.refused(number, &detail)?;
+            return Ok(Committed::Refused { detail, items });
+        }
+        self.log.in_doubt(number, &detail)?;
+        let text = format!(
+            "the server has {} of import {number}, which are not all, or too many, and refuses to make them anew: {detail}",
+            told(stored)
+        );
+        Err(Error::new(Code::OutcomeUnknown, text).help(
+            "see whether the project's labelling config has changed; put it back, and run the same command again",
+        ))
+    }
+
+    /// What the server fails on every time is given up, so that what is wrong with it can be left out.
+    async fn failed(&self, upload: &Upload, cause: &str, again: bool) -> Result<Error> {
+        if again {
+            self.wait(LATE).await?;
+        }
+        let stored = self.target.project.count(upload.id).await;
+        if stored.map_err(Failure::into_error)?.tasks == 0 {
+            self.log.refused(upload.number, cause)?;
+        }
+        let text = format!(
+            "the server fails on this import every time, and stores nothing of it: {cause}"
+        );
+        Ok(Error::new(Code::ServerRefused, text).help(
+            "its log says why; leave the record at fault out, and run the same command again with \
+             `--accept-changed-sources`",
+        ))
     }
 
     /// Looks at what the server has of an upload until that is all, or until nothing more can come.
@@ -245,14 +332,6 @@ impl Patience {
     /// Counts a doubt that turned out not to be there as it should.
     fn after_doubt(&mut self, cause: &str, stored: Counts) -> Result<Duration> {
         self.failures += 1;
-        if self.errors >= MOST_ERRORS && stored.tasks == 0 {
-            let text = format!(
-                "the server fails on this import every time, and stores nothing of it: {cause}"
-            );
-            return Err(Error::new(Code::ServerRefused, text).help(
-                "its log says why; leave the record at fault out, and run the same command again",
-            ));
-        }
         if self.failures >= MOST_FAILURES {
             let text = format!(
                 "the server has {} of an import, again and again: {cause}",
