@@ -132,17 +132,23 @@ pub struct RejectsFile {
 }
 
 impl RejectsFile {
-    /// A file at `path`, or none at all. Where a run goes on `from` a place, the rejects before it are kept; `names`
-    /// are those of the run's sources.
+    /// A file at `path`, or none at all. Where a run goes on `from` a place, the rejects before it are kept, else none
+    /// that is there; `names` are those of the run's sources.
     ///
     /// # Errors
-    /// When what is there cannot be read or written anew.
+    /// When what is there cannot be read, removed or written anew.
     pub fn new(path: Option<PathBuf>, from: Option<(Place, &[&str])>) -> Result<Self> {
         let file = match (&path, from) {
             (Some(path), Some((from, names))) => {
                 keep_before(path, from, names).map_err(|e| unwritable(path, &e))?
             }
-            _ => None,
+            (Some(path), None) => match std::fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(unwritable(path, &e));
+                }
+                _ => None,
+            },
+            (None, _) => None,
         };
         Ok(RejectsFile {
             path,
