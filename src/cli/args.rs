@@ -1,11 +1,14 @@
 //! What the user typed, validated, nothing opened.
 
+mod runs;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
+pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::plan::Tolerance;
 use crate::read::encoding;
@@ -26,15 +29,19 @@ pub struct Arguments {
 pub enum Command {
     /// Turn files into imports of Label Studio tasks, never over its limits, nothing lost
     Import(Box<ImportArguments>),
+    /// Send imports packed earlier
+    Push(Box<PushArguments>),
+    /// List what ran
+    Runs(RunsArguments),
+    /// Count a run's imports at the target
+    Verify(VerifyArguments),
+    /// Take a run back: delete its tasks at the target
+    Undo(UndoArguments),
 }
 
 /// The words and flags of `sluice import`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub struct ImportArguments {
     /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
@@ -62,38 +69,8 @@ pub struct ImportArguments {
     pub limits: LimitArguments,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub server: ServerArguments,
-
-    /// Tasks in one project, at most, those it has included; the rest goes to the next that `--to` names, and then to new
-    /// projects with the first one's labelling config. Not limited for one project, 100000 for several, as Label Studio's
-    /// guide advises
-    #[arg(long, value_name = "N", help_heading = SERVER, value_parser = clap::value_parser!(u64).range(1..))]
-    pub spread: Option<u64>,
-
-    /// The titles of new projects: `{title}` is the first project's, `{number}` counts from 2
-    #[arg(long, value_name = "PATTERN", help_heading = SERVER, requires = "spread", default_value = TITLE)]
-    pub spread_title: String,
-
-    /// Import once more what an earlier run has brought to the same projects already
-    #[arg(long, help_heading = SERVER)]
-    pub again: bool,
-
-    /// Go on with a run that was cut off although its sources have changed since
-    #[arg(long, help_heading = SERVER)]
-    pub accept_changed_sources: bool,
-
-    /// Write a report of the run as JSON to FILE, or to standard output with `-`
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-
-    /// Show errors only
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Tell what is done: sources, formats, files left out
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    #[allow(missing_docs, reason = "the headings in the help say it")]
+    pub delivery: DeliveryArguments,
 }
 
 /// How sources are read.
@@ -180,6 +157,48 @@ pub struct LimitArguments {
     pub chunk_bytes: Option<usize>,
 }
 
+/// How imports are delivered, and what is told of it: the same for all commands that send imports.
+#[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub struct DeliveryArguments {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub server: ServerArguments,
+
+    /// Tasks in one project, at most, those it has included; the rest goes to the next that `--to` names, and then to new
+    /// projects with the first one's labelling config. Not limited for one project, 100000 for several, as Label Studio's
+    /// guide advises
+    #[arg(long, value_name = "N", help_heading = SERVER, value_parser = clap::value_parser!(u64).range(1..))]
+    pub spread: Option<u64>,
+
+    /// The titles of new projects: `{title}` is the first project's, `{number}` counts from 2
+    #[arg(long, value_name = "PATTERN", help_heading = SERVER, requires = "spread", default_value = TITLE)]
+    pub spread_title: String,
+
+    /// Import once more what an earlier run has brought to the same projects already
+    #[arg(long, help_heading = SERVER)]
+    pub again: bool,
+
+    /// Go on with a run that was cut off although its sources have changed since
+    #[arg(long, help_heading = SERVER)]
+    pub accept_changed_sources: bool,
+
+    /// Write a report of the run as JSON to FILE, or to standard output with `-`
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Show errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Tell what is done: sources, formats, files left out
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
 /// The heading of what is about servers.
 const SERVER: &str = "Label Studio";
 
@@ -191,6 +210,15 @@ pub struct ServerArguments {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub interval: Duration,
 
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub reach: ReachArguments,
+}
+
+/// How a Label Studio server is reached.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = SERVER)]
+pub struct ReachArguments {
     /// How long the server may take for one import; giving up does not stop it
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
     pub import_timeout: Duration,
@@ -199,6 +227,14 @@ pub struct ServerArguments {
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
 
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub state: StateArguments,
+}
+
+/// Where the journal is.
+#[derive(Args, Clone, Debug)]
+pub struct StateArguments {
     /// Where runs are recorded, so that they can be gone on with; the user's state folder if not given
     #[arg(long, value_name = "DIR", env = "SLUICE_STATE_DIR")]
     pub state_dir: Option<PathBuf>,

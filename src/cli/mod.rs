@@ -2,6 +2,11 @@
 
 pub mod args;
 pub mod import;
+pub mod push;
+
+mod delivery;
+mod packed;
+mod plans;
 mod server;
 
 use std::ffi::OsString;
@@ -27,6 +32,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_workers();
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
+        Command::Push(arguments) => push::run(arguments),
+        Command::Runs(_) | Command::Verify(_) | Command::Undo(_) => Ok(1),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -1,12 +1,13 @@
 //! What all commands that talk to a Label Studio server have in common.
 
 use std::io::Write;
+use std::time::Duration;
 
 use indicatif::HumanCount;
 use serde_json::{Value, json};
 
-use super::args::ServerArguments;
-use crate::batch::limits::Limits;
+use super::args::{ReachArguments, StateArguments};
+use crate::batch::limits::Wanted;
 use crate::error::Result;
 use crate::journal::identity::without_secrets;
 use crate::journal::{Journal, state_directory};
@@ -21,9 +22,10 @@ use crate::sink::label_studio::target::Connection;
 /// # Errors
 /// When there is no token.
 pub(super) fn connection(
-    arguments: &ServerArguments,
+    arguments: &ReachArguments,
+    interval: Duration,
     addresses: &[Address],
-    limits: Limits,
+    most: Wanted,
 ) -> Result<Connection> {
     let token = Token::from_environment()?;
     let plain = addresses.iter().filter_map(Address::warn_plain_http);
@@ -37,9 +39,9 @@ pub(super) fn connection(
             import_timeout: arguments.import_timeout,
             ..Settings::default()
         },
-        interval: arguments.interval,
-        most_tasks: limits.tasks.get(),
-        most_bytes: limits.bytes.get(),
+        interval,
+        most_tasks: most.tasks,
+        most_bytes: most.bytes,
     })
 }
 
@@ -47,7 +49,7 @@ pub(super) fn connection(
 ///
 /// # Errors
 /// When it cannot be opened.
-pub(super) fn journal(arguments: &ServerArguments) -> Result<Journal> {
+pub(super) fn journal(arguments: &StateArguments) -> Result<Journal> {
     match &arguments.state_dir {
         Some(directory) => Journal::open(directory),
         None => Journal::open(&state_directory(|name| std::env::var_os(name))?),

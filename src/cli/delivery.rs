@@ -1,0 +1,268 @@
+//! What all commands that send imports have in common: from a plan and a target to an exit code.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::args::{DeliveryArguments, ServerArguments};
+use super::packed::Manifest;
+use super::server;
+use crate::batch::limits::{ARRAY, Framing, LINES};
+use crate::deliver::Sink;
+use crate::error::{Code, Error, Result};
+use crate::label_studio::address::Address;
+use crate::pipeline::{self, Outcome};
+use crate::plan::Plan;
+use crate::report::progress::Shown;
+use crate::report::summary::summary;
+use crate::report::{Report, Totals, VERSION, Watch};
+use crate::sink::directory::Directory;
+use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
+use crate::sink::label_studio::{Asked, LabelStudio};
+use crate::sink::stdout::Stdout;
+
+/// The exit code of a command line that asks for what cannot be.
+const USAGE: u8 = 2;
+
+/// Where imports go.
+enum Target {
+    Directory(Directory),
+    Stdout(Stdout),
+    LabelStudio(Box<LabelStudio>),
+}
+
+impl Target {
+    fn sink(&self) -> &dyn Sink {
+        match self {
+            Target::Directory(directory) => directory,
+            Target::Stdout(stdout) => stdout,
+            Target::LabelStudio(projects) => &**projects,
+        }
+    }
+}
+
+/// What `--to` names, before anything is opened.
+pub(super) enum Named {
+    Directory(PathBuf),
+    Stdout,
+    Projects(Vec<Address>),
+}
+
+impl Named {
+    /// What these words name.
+    ///
+    /// # Errors
+    /// When there is no such target, or they do not go together.
+    pub(super) fn of(words: &[String]) -> Result<Named> {
+        let (projects, others): (Vec<&String>, Vec<&String>) = words
+            .iter()
+            .partition(|to| to.starts_with("http://") || to.starts_with("https://"));
+        match (projects.as_slice(), others.as_slice()) {
+            (_, []) => projects
+                .into_iter()
+                .map(|to| Address::parse(to))
+                .collect::<Result<_>>()
+                .map(Named::Projects),
+            ([], [to]) if *to == "-" => Ok(Named::Stdout),
+            ([], [to]) => match to.split_once("://") {
+                Some((scheme, _)) => Err(Error::new(
+                    Code::Usage,
+                    format!("`--to {to}`: no target is known by `{scheme}://`"),
+                )
+                .help("name a folder, `-` for standard output, or the address of a Label Studio project")),
+                None => Ok(Named::Directory(PathBuf::from(to))),
+            },
+            _ => Err(Error::new(
+                Code::Usage,
+                "`--to` is given several times, and not for projects of Label Studio alone",
+            )
+            .help("name one folder, or one or more projects")),
+        }
+    }
+
+    /// How the tasks of an import are joined there.
+    pub(super) fn framing(&self) -> Framing {
+        match self {
+            Named::Directory(_) | Named::Projects(_) => ARRAY,
+            Named::Stdout => LINES,
+        }
+    }
+
+    fn open(self, arguments: &DeliveryArguments, overwrite: bool, plan: &Plan) -> Result<Target> {
+        Ok(match self {
+            Named::Directory(path) => Target::Directory(Directory::new(&path, overwrite)),
+            Named::Stdout => Target::Stdout(Stdout),
+            Named::Projects(addresses) => {
+                let DeliveryArguments {
+                    server: ServerArguments { interval, reach },
+                    spread,
+                    spread_title,
+                    again,
+                    accept_changed_sources,
+                    ..
+                } = arguments;
+                let most = plan.limits.all();
+                let connection = server::connection(reach, *interval, &addresses, most)?;
+                let journal = server::journal(&reach.state)?;
+                let several = (addresses.len() > 1).then_some(ADVISED_TASKS);
+                let asked = Asked {
+                    run: plan.run.clone(),
+                    plan: plan.digest()?,
+                    sources: plan.sources.clone(),
+                    options: server::options(),
+                    spread: spread.or(several).map(|most| Spread {
+                        most,
+                        title: spread_title.clone(),
+                    }),
+                    again: *again,
+                    accept_changed_sources: *accept_changed_sources,
+                };
+                let projects = LabelStudio::new(&addresses, &connection, journal, asked)?;
+                Target::LabelStudio(Box::new(projects))
+            }
+        })
+    }
+}
+
+/// What is to be delivered, and where.
+pub(super) struct Delivery<'a> {
+    /// When the command began.
+    pub(super) started: Instant,
+    /// What is read, and how.
+    pub(super) plan: Plan,
+    /// Where it goes.
+    pub(super) named: Named,
+    /// The same as the user wrote it.
+    pub(super) to: &'a [String],
+    /// Whether what an earlier run left there is removed.
+    pub(super) overwrite: bool,
+    /// How it is delivered.
+    pub(super) arguments: &'a DeliveryArguments,
+}
+
+/// Delivers a plan; gives the exit code of a run that came to its end.
+///
+/// # Errors
+/// What ended it early.
+pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
+    let Delivery {
+        started,
+        plan,
+        named,
+        to,
+        overwrite,
+        arguments,
+    } = delivery;
+    let plan = Arc::new(plan);
+    let target = Arc::new(named.open(arguments, overwrite, &plan)?);
+    if !arguments.quiet {
+        left_out(&plan, arguments.verbose > 0);
+    }
+    let doing = Arc::clone(&target);
+    let watch = Arc::new(Watch::new(move || match &*doing {
+        Target::LabelStudio(projects) => projects.doing(),
+        Target::Directory(_) | Target::Stdout(_) => None,
+    }));
+    let bytes = plan.sources.iter().map(|source| source.bytes).sum();
+    let shown = Shown::start(&watch, bytes, arguments.quiet);
+    let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), &watch);
+    drop(shown);
+
+    let totals = watch.counters.totals();
+    let report = Report {
+        version: VERSION,
+        run: match &*target {
+            Target::LabelStudio(projects) => projects.run_id().to_owned(),
+            Target::Directory(_) | Target::Stdout(_) => plan.run.clone(),
+        },
+        complete: error.is_none(),
+        error: error.as_ref().map(ToString::to_string),
+        totals,
+        bytes_read: watch
+            .progress
+            .bytes
+            .load(std::sync::atomic::Ordering::Relaxed),
+        seconds: started.elapsed(),
+        deliveries: receipts,
+    };
+    let error = error.or_else(|| not_conserved(&report.totals));
+    let written = match &*target {
+        // What was asked for cannot be: the folder is left as it was, for the next try.
+        Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
+        Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
+        Target::Stdout(_) | Target::LabelStudio(_) => Ok(()),
+    };
+    if let Some(path) = &arguments.report {
+        write_report(path, &report)?;
+    }
+    if !arguments.quiet {
+        if let Target::LabelStudio(projects) = &*target {
+            server::tell(projects);
+        }
+        if error.is_none() || report.totals.records > 0 {
+            eprintln!("{}", summary(&report, &to.join(" ")));
+        }
+    }
+    match error {
+        Some(error) => Err(error),
+        None => written.map(|()| if report.totals.rejects > 0 { 3 } else { 0 }),
+    }
+}
+
+/// Says which files of folders are not read: what is passed over silently is lost.
+fn left_out(plan: &Plan, all: bool) {
+    const SHOWN: usize = 3;
+    let files = &plan.left_out;
+    if files.is_empty() {
+        return;
+    }
+    let shown = if all {
+        files.len()
+    } else {
+        SHOWN.min(files.len())
+    };
+    let names: Vec<_> = files[..shown]
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let more = if shown < files.len() { ", ..." } else { "" };
+    eprintln!(
+        "left out {} files whose names tell no format: {}{more}",
+        files.len(),
+        names.join(", ")
+    );
+}
+
+/// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
+fn not_conserved(totals: &Totals) -> Option<Error> {
+    (!totals.is_conserved()).then(|| {
+        let Totals {
+            records,
+            tasks,
+            rejects,
+            ..
+        } = totals;
+        Error::new(
+            Code::Internal,
+            format!("{records} records became {tasks} tasks and {rejects} rejects"),
+        )
+    })
+}
+
+fn write_report(path: &Path, report: &Report) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(report)
+        .map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
+    json.push(b'\n');
+    let outcome = if path == Path::new("-") {
+        std::io::stdout().write_all(&json)
+    } else {
+        std::fs::write(path, &json)
+    };
+    outcome.map_err(|e| {
+        Error::new(
+            Code::TargetWrite,
+            format!("cannot write the report to `{}`: {e}", path.display()),
+        )
+    })
+}

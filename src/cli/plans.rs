@@ -1,0 +1,69 @@
+//! How plans are made of what the user typed.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::args::LimitArguments;
+use crate::batch::limits::Limits;
+use crate::buffer::{Buffers, SPARE_BUFFERS};
+use crate::decode::Nul;
+use crate::normalize::Normalizer;
+use crate::normalize::mapping::Mapping;
+use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
+use crate::read::{RECORDS_IN_MEMORY, Reading};
+use crate::source::local::Listing;
+
+/// Bytes of text in a chunk: about the size of a second-level cache. Builds for tests take tiny ones, so that every
+/// test crosses boundaries.
+const CHUNK_BYTES: usize = if cfg!(debug_assertions) {
+    4 << 10
+} else {
+    512 << 10
+};
+
+impl LimitArguments {
+    /// How sources are read within these limits, if nothing is said of their format.
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            format: None,
+            delimiter: None,
+            header: true,
+            encoding: None,
+            chunk_bytes: self.chunk_bytes.unwrap_or(CHUNK_BYTES),
+            record_bytes: (self.memory / RECORDS_IN_MEMORY).clamp(1, MOST_RECORD_BYTES),
+            pick: None,
+        }
+    }
+
+    /// A plan within these limits; `bounds` are those of an import.
+    pub(super) fn plan(
+        &self,
+        listing: Listing,
+        reading: Reading,
+        mapping: Mapping,
+        nul: Nul,
+        bounds: Limits,
+    ) -> Plan {
+        Plan {
+            run: new_run_id(),
+            sources: listing.sources,
+            left_out: listing.left_out,
+            reading,
+            normalizer: Arc::new(Normalizer {
+                mapping,
+                nul,
+                task_bytes: bounds.task_bytes(),
+                separator: bounds.framing.separator,
+                buffers: Buffers::new(SPARE_BUFFERS),
+            }),
+            limits: bounds,
+            threads: self.threads.map_or_else(processors, usize::from),
+            memory: self.memory,
+            max_rejects: self.max_rejects,
+        }
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,68 @@
+//! `sluice push`: sends imports packed earlier.
+
+use std::time::Instant;
+
+use super::args::PushArguments;
+use super::delivery::{self, Delivery, Named};
+use super::packed::Packed;
+use crate::batch::limits::{Framing, Limits};
+use crate::decode::Nul;
+use crate::error::{Code, Error, Result};
+use crate::normalize::mapping::Mapping;
+use crate::plan::Plan;
+use crate::read::Reading;
+use crate::source::local;
+use crate::source::sniff::Format;
+
+/// Runs the command; gives the exit code of a run that came to its end.
+///
+/// # Errors
+/// What ended it early; before anything is sent, when what was packed is not whole.
+pub fn run(arguments: &PushArguments) -> Result<u8> {
+    let started = Instant::now();
+    let named = Named::of(&arguments.to)?;
+    if !matches!(named, Named::Projects(_)) {
+        let to = arguments.to.join(" ");
+        return Err(Error::new(
+            Code::Usage,
+            format!("`--to {to}` is no project of Label Studio: imports packed earlier are sent to projects alone"),
+        )
+        .help("give the project's address as the browser shows it, such as `http://localhost:8080/projects/7`"));
+    }
+    let packed = Packed::open(&arguments.packed)?;
+    if !arguments.delivery.quiet {
+        let folder = arguments.packed.display();
+        eprintln!("checking {} imports packed in {folder}", packed.len());
+    }
+    packed.check()?;
+    let plan = plan(arguments, &packed, named.framing())?;
+    delivery::run(Delivery {
+        started,
+        plan,
+        named,
+        to: &arguments.to,
+        overwrite: false,
+        arguments: &arguments.delivery,
+    })
+}
+
+/// What a push of these words is: the files of the manifest, in its order, each an array of tasks that pass unchanged.
+///
+/// # Errors
+/// When one is not there, or the words ask for what cannot be.
+pub(super) fn plan(arguments: &PushArguments, packed: &Packed, framing: Framing) -> Result<Plan> {
+    let PushArguments { limits, .. } = arguments;
+    let words: Vec<String> = packed
+        .files()?
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    let listing = local::list(&words)?;
+    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
+    let mapping = Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())?;
+    let reading = Reading {
+        format: Some(Format::Json),
+        ..limits.reading()
+    };
+    Ok(limits.plan(listing, reading, mapping, Nul::Reject, bounds))
+}
