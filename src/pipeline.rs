@@ -11,13 +11,16 @@
 //! otherwise waits for delivery alone, and delivery for the disk or the network. Whoever ends early closes its channel,
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
+mod alone;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use futures::future::BoxFuture;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+pub use self::alone::alone;
+use self::alone::{runtime, stopped, until_signal, until_stopped};
 use crate::batch::import::Import;
 use crate::batch::limits::Wanted;
 use crate::batch::{Batcher, Outlet};
@@ -70,10 +73,7 @@ pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
 
 fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>) -> Result<()> {
     let Around { plan, stop, .. } = &**around;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::new(Code::Internal, format!("cannot start the runtime: {e}")))?;
+    let runtime = runtime()?;
     let _signals = runtime.spawn(until_signal(Arc::clone(stop)));
     let from = match runtime.block_on(sink.begin(&**around))? {
         Begin::First => None,
@@ -168,10 +168,7 @@ struct Around {
 impl Around {
     fn new(plan: &Arc<Plan>, watch: &Arc<Watch>) -> Self {
         let stop = Arc::new(Stop::default());
-        let (tripped, stopped) = watch::channel(false);
-        stop.on_trip(move || {
-            tripped.send_replace(true);
-        });
+        let stopped = stopped(&stop);
         Around {
             plan: Arc::clone(plan),
             watch: Arc::clone(watch),
@@ -234,11 +231,7 @@ impl deliver::Run for Around {
     }
 
     fn stopped(&self) -> BoxFuture<'_, ()> {
-        let mut stopped = self.stopped.clone();
-        Box::pin(async move {
-            // It is gone only with the run.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        })
+        Box::pin(until_stopped(self.stopped.clone()))
     }
 }
 
@@ -352,28 +345,5 @@ impl Outlet for Downstream {
     fn fatal(&mut self, reject: Reject) -> Result<(), Refused> {
         let spot = reject.spot_in(self.around.source(reject.place));
         Err(Refused::Failed(Error::from(reject.fault).at(|| spot)))
-    }
-}
-
-/// Trips the stop at the first SIGINT or SIGTERM; ends the process at the second.
-async fn until_signal(stop: Arc<Stop>) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        // A system without these signals ends the process its own way.
-        return;
-    };
-    let mut first = true;
-    loop {
-        let (name, exit_code) = tokio::select! {
-            _ = interrupt.recv() => ("SIGINT", 130),
-            _ = terminate.recv() => ("SIGTERM", 143),
-        };
-        if !first {
-            std::process::exit(i32::from(exit_code));
-        }
-        first = false;
-        stop.trip(Cause::Signal { name, exit_code });
     }
 }

@@ -3,11 +3,14 @@
 pub mod args;
 pub mod import;
 pub mod push;
+pub mod runs;
 
 mod delivery;
 mod packed;
 mod plans;
+mod recorded;
 mod server;
+mod table;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,7 +36,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
         Command::Push(arguments) => push::run(arguments),
-        Command::Runs(_) | Command::Verify(_) | Command::Undo(_) => Ok(1),
+        Command::Runs(arguments) => runs::run(arguments),
+        Command::Verify(_) | Command::Undo(_) => Ok(1),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -148,6 +148,23 @@ impl Throttle {
     /// # Errors
     /// When the journal or the lock does not work.
     pub async fn start(&self, stopped: impl Future<Output = ()>) -> Result<Option<Attempt>> {
+        self.wait(true, stopped).await
+    }
+
+    /// Waits until nothing else is on its way to the server, and keeps everything else away; nothing if `stopped` came
+    /// first. For what needs no interval, such as deletions; it is no start, and the next import does not wait for it.
+    ///
+    /// # Errors
+    /// When the journal or the lock does not work.
+    pub async fn turn(&self, stopped: impl Future<Output = ()>) -> Result<Option<Attempt>> {
+        self.wait(false, stopped).await
+    }
+
+    async fn wait(
+        &self,
+        paced: bool,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<Option<Attempt>> {
         let shared = &self.shared;
         let waiting = WaitingOver(shared);
         let mut stopped = pin!(stopped);
@@ -159,7 +176,7 @@ impl Throttle {
                     shared.state().phase = Phase::Elsewhere { since: asked };
                     Instant::now() + POLL
                 }
-                Some(lock) => match shared.claim()? {
+                Some(lock) => match shared.claim(paced)? {
                     Claim::Started {
                         started,
                         unanswered,
@@ -217,16 +234,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With the server's lock held: starts now, or says when to ask again.
-    fn claim(&self) -> Result<Claim> {
+    /// With the server's lock held: starts now, or says when to ask again. What is not paced starts now.
+    fn claim(&self, paced: bool) -> Result<Claim> {
         let started = Instant::now();
         let not_before = self
             .state()
             .not_before
-            .filter(|&not_before| not_before > started);
+            .filter(|&not_before| paced && not_before > started);
         let wall = since_epoch(self.clock.wall());
         let interval = milliseconds(self.interval);
         let wait = self.journal.update_server(&self.server, |server| {
+            if !paced {
+                return Ok(server.unanswered_since.replace(wall.div_ceil_ms()));
+            }
             let ahead = wait(server, wall, interval);
             if ahead > 0 || not_before.is_some() {
                 return Err(ahead);
@@ -237,7 +257,9 @@ impl Shared {
             Ok(unanswered) => {
                 let mut state = self.state();
                 state.phase = Phase::Working { since: started };
-                state.not_before = Some(started + self.interval);
+                if paced {
+                    state.not_before = Some(started + self.interval);
+                }
                 let unanswered = unanswered.and_then(|at| u64::try_from(at).ok());
                 let unanswered = unanswered.map(|at| UNIX_EPOCH + Duration::from_millis(at));
                 Ok(Claim::Started {

@@ -253,10 +253,7 @@ impl Journal {
     /// When there is no such run, or another process has it.
     pub fn reopen(&self, run: &str) -> Result<RunLog> {
         let lock = self.lock_run(run)?;
-        let run = self
-            .run(run)?
-            .ok_or_else(|| unknown(run).into_error(&self.path()))?;
-        Ok(RunLog::new(self.clone(), run, lock))
+        Ok(RunLog::new(self.clone(), self.known_run(run)?, lock))
     }
 
     /// A run.
@@ -273,6 +270,23 @@ impl Journal {
     /// When the journal cannot be read.
     pub fn runs(&self) -> Result<Vec<Run>> {
         self.read(entries::runs)
+    }
+
+    /// The imports of a run, by number, without taking the run into the hand: another process may be changing them.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn imports(&self, run: &str) -> Result<Vec<Entry>> {
+        self.read(|transaction| entries::all(transaction, run))
+    }
+
+    /// A run that there must be.
+    ///
+    /// # Errors
+    /// When there is no such run, or the journal cannot be read.
+    pub fn known_run(&self, run: &str) -> Result<Run> {
+        self.run(run)?
+            .ok_or_else(|| unknown(run).into_error(&self.path()))
     }
 
     fn lock_run(&self, run: &str) -> Result<LockFile> {

@@ -25,7 +25,8 @@
 //! request, except after a 401, which is given before anything is done.
 //!
 //! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures
-//! apart ([`failure`]); [`project`] has the calls by name, and [`projects`] finds and makes projects.
+//! apart ([`failure`]); [`project`] has the calls by name, and [`projects`] finds and makes projects;
+//! [`same`] tells whether what comes back is what was sent.
 
 pub mod address;
 pub mod client;
@@ -33,6 +34,7 @@ pub mod content;
 pub mod failure;
 pub mod project;
 pub mod projects;
+pub mod same;
 pub mod settings;
 pub mod token;
 

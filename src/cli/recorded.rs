@@ -1,0 +1,88 @@
+//! What the journal knows of a run's command line, and what is made of it again.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::args::{Arguments, Command};
+use super::packed::Packed;
+use super::{import, push};
+use crate::batch::limits::ARRAY;
+use crate::error::{Code, Error, Result};
+use crate::journal::Run;
+use crate::plan::Plan;
+
+/// The words that a run was asked for with, and where.
+pub(super) struct Words {
+    /// The words after the program's name.
+    pub(super) words: Vec<String>,
+    /// The folder they were said in.
+    pub(super) folder: PathBuf,
+}
+
+impl Words {
+    /// Those of a run, if they are known.
+    pub(super) fn of(run: &Run) -> Option<Self> {
+        let words = run.options["words"].as_array()?;
+        let words = words.iter().map(|word| word.as_str().map(str::to_owned));
+        Some(Words {
+            words: words.collect::<Option<_>>()?,
+            folder: PathBuf::from(run.options["folder"].as_str()?),
+        })
+    }
+
+    /// The command, to be pasted into a shell.
+    pub(super) fn command(&self) -> String {
+        let folder = quoted(&self.folder.display().to_string());
+        let words: Vec<_> = self.words.iter().map(|word| quoted(word)).collect();
+        format!("cd {folder} && sluice {}", words.join(" "))
+    }
+
+    /// The plan that the words ask for now. The process goes to their folder: relative paths are from there.
+    ///
+    /// # Errors
+    /// When the folder or a source is not there, or the words are not of this sluice.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        std::env::set_current_dir(&self.folder).map_err(|e| {
+            let folder = self.folder.display();
+            Error::new(
+                Code::SourceMissing,
+                format!("cannot go to `{folder}`, where the run was asked for: {e}"),
+            )
+            .help("put the sources back where they were")
+        })?;
+        let program = std::iter::once("sluice".to_owned());
+        let arguments = Arguments::try_parse_from(program.chain(self.words.iter().cloned()))
+            .map_err(|_| unreadable(&self.words))?;
+        match &arguments.command {
+            Command::Import(arguments) => import::plan(arguments, ARRAY),
+            Command::Push(arguments) => {
+                push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
+            }
+            Command::Runs(_) | Command::Verify(_) | Command::Undo(_) => {
+                Err(unreadable(&self.words))
+            }
+        }
+    }
+}
+
+fn unreadable(words: &[String]) -> Error {
+    Error::new(
+        Code::Journal,
+        format!(
+            "the run was asked for with words that this sluice does not know: {}",
+            words.join(" ")
+        ),
+    )
+    .help("use the sluice that made the run")
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
