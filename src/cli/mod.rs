@@ -4,6 +4,8 @@ pub mod args;
 pub mod import;
 pub mod push;
 pub mod runs;
+pub mod undo;
+pub mod verify;
 
 mod delivery;
 mod packed;
@@ -37,7 +39,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Import(arguments) => import::run(arguments),
         Command::Push(arguments) => push::run(arguments),
         Command::Runs(arguments) => runs::run(arguments),
-        Command::Verify(_) | Command::Undo(_) => Ok(1),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::Undo(arguments) => undo::run(arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

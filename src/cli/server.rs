@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::args::{ReachArguments, StateArguments};
-use crate::batch::limits::Wanted;
+use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
 use crate::error::Result;
 use crate::journal::identity::without_secrets;
 use crate::journal::{Journal, state_directory};
@@ -15,6 +15,7 @@ use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
 use crate::sink::label_studio::LabelStudio;
+use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
 
 /// How the servers of some addresses are reached. What the user should know of it is said on standard error.
@@ -50,10 +51,31 @@ pub(super) fn connection(
 /// # Errors
 /// When it cannot be opened.
 pub(super) fn journal(arguments: &StateArguments) -> Result<Journal> {
-    match &arguments.state_dir {
-        Some(directory) => Journal::open(directory),
-        None => Journal::open(&state_directory(|name| std::env::var_os(name))?),
-    }
+    let directory = match &arguments.state_dir {
+        Some(directory) => directory.clone(),
+        None => state_directory(|name| std::env::var_os(name))?,
+    };
+    // Some commands go to another folder later.
+    Journal::open(&std::path::absolute(&directory).unwrap_or(directory))
+}
+
+/// Takes a recorded run in hand, and its projects' servers.
+///
+/// # Errors
+/// When there is no such run, another process has it, or there is no token.
+pub(super) fn recorded(
+    reach: &ReachArguments,
+    interval: Duration,
+    journal: &Journal,
+    run: &str,
+) -> Result<Recorded> {
+    let addresses = Recorded::addresses(journal, &journal.known_run(run)?)?;
+    let most = Wanted {
+        tasks: MOST_TASKS,
+        bytes: MOST_BYTES,
+    };
+    let connection = connection(reach, interval, &addresses, most)?;
+    Recorded::open(journal, run, &connection)
 }
 
 /// What a run is to be known by later: the words it was asked for with, and where. Addresses lose their secrets.

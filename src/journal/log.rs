@@ -250,6 +250,17 @@ impl RunLog {
         })
     }
 
+    /// The target refused to make its tasks anew, and holds what it held before: looking tells what that is.
+    ///
+    /// # Errors
+    /// Unless it was refused, or it cannot be recorded.
+    pub fn refused_again(&self, number: u64, cause: &str) -> Result<()> {
+        let from = [State::Refused];
+        self.step(number, State::InDoubt, &from, |transaction, run, _| {
+            keep_cause(transaction, run, number, cause)
+        })
+    }
+
     /// The target was looked at and holds nothing of it, not even an upload: it is as if only intended.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! key that was given twice the last is left (the contract's PostgreSQL part, section 6). Integers keep every digit,
 //! and are compared so; other numbers are what a double holds of them.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
@@ -142,7 +143,7 @@ pub fn same_number(sent: &str, stored: &str) -> bool {
     let double = |text: &str| text.parse::<f64>().ok();
     double(sent)
         .zip(double(stored))
-        .is_some_and(|(sent, stored)| sent == stored)
+        .is_some_and(|(sent, stored)| sent.partial_cmp(&stored) == Some(Ordering::Equal))
 }
 
 /// A number as it is written: `digits` times ten to the power of `exponent`, the digits without zeros at either end.

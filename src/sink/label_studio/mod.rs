@@ -14,12 +14,16 @@
 
 mod begin;
 mod check;
+pub mod compare;
 mod contents;
 mod part;
+pub mod recorded;
 mod send;
 mod settle;
 pub mod spread;
 pub mod target;
+pub mod undo;
+pub mod verify;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

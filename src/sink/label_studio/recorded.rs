@@ -1,8 +1,10 @@
 //! A run as it is recorded, and its projects: what is looked at, repaired and taken back.
 
-use super::settle::Upload;
+use std::collections::BTreeSet;
+
 use super::target::{Connection, Target};
-use crate::error::Result;
+use crate::deliver::throttle::Pace;
+use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, Journal, Run, RunLog};
 use crate::label_studio::address::Address;
 
@@ -13,12 +15,19 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The projects that a run went to, in its order.
+    /// The projects that a run was given, and those that it went on to.
     ///
     /// # Errors
-    /// When the journal has none that can be read.
-    pub fn addresses(run: &Run) -> Result<Vec<Address>> {
-        run.target.split_whitespace().map(Address::parse).collect()
+    /// When there is no such run, or the journal has an address that cannot be read.
+    pub fn addresses(journal: &Journal, run: &Run) -> Result<Vec<Address>> {
+        let given = run.target.split_whitespace().map(str::to_owned);
+        let mut names: Vec<String> = given.collect();
+        for entry in journal.imports(&run.id)? {
+            names.push(entry.intent.target);
+        }
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names.iter().map(|name| Address::parse(name)).collect()
     }
 
     /// Takes a run in hand.
@@ -27,7 +36,8 @@ impl Recorded {
     /// When there is no such run, another process has it, or the connection's settings cannot be used.
     pub fn open(journal: &Journal, run: &str, connection: &Connection) -> Result<Self> {
         let log = journal.reopen(run)?;
-        let targets = Target::all(&Self::addresses(log.run())?, connection, journal)?;
+        let addresses = Self::addresses(journal, log.run())?;
+        let targets = Target::all(&addresses, connection, journal)?;
         Ok(Recorded { log, targets })
     }
 
@@ -37,19 +47,23 @@ impl Recorded {
         &self.log
     }
 
-    /// What it does now, in words, if it does anything.
+    /// What it is doing, in words, if it is doing anything.
     #[must_use]
     pub fn doing(&self) -> Option<String> {
-        super::doing(&self.targets)
+        let paces = self.targets.iter().map(|t| t.server.throttle.state());
+        let mut busy = paces.filter(|pace| *pace != Pace::Idle);
+        busy.next().map(|pace| pace.to_string())
     }
 
     /// The target of an import.
     pub(super) fn target_of(&self, entry: &Entry) -> Result<&Target> {
-        super::begin::target_of(&self.targets, entry)
+        let name = &entry.intent.target;
+        let mut targets = self.targets.iter();
+        targets.find(|target| target.name == *name).ok_or_else(|| {
+            Error::new(
+                Code::Journal,
+                format!("the journal has an import in `{name}`, which is no project"),
+            )
+        })
     }
-}
-
-/// An import that the target has, or had.
-pub(super) fn upload_of(entry: &Entry) -> Option<Upload> {
-    entry.upload_id.map(|id| Upload::of_entry(entry, id))
 }

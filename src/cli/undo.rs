@@ -1,0 +1,76 @@
+//! `sluice undo`: takes a run back.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::HumanCount;
+
+use super::args::UndoArguments;
+use super::server;
+use crate::error::{Code, Error, Result};
+use crate::journal::RunState;
+use crate::pipeline::alone;
+use crate::sink::label_studio::undo::Holding;
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such run, nobody agreed, or the server fails for long.
+pub fn run(arguments: &UndoArguments) -> Result<u8> {
+    let UndoArguments { run, yes, reach } = arguments;
+    let journal = server::journal(&reach.state)?;
+    if journal.known_run(run)?.state == RunState::Undone {
+        eprintln!("run {run} was taken back already");
+        return Ok(0);
+    }
+    let terminal = std::io::stdin().is_terminal();
+    if !yes && !terminal {
+        return Err(Error::new(
+            Code::Usage,
+            "undoing a run deletes tasks, and there is no terminal to ask on",
+        )
+        .help("agree to it with `--yes`"));
+    }
+    let mut recorded = server::recorded(reach, Duration::ZERO, &journal, run)?;
+    let holdings = alone(async |_| recorded.holdings().await)?;
+    eprintln!("{}", told(run, &holdings));
+    if !yes && !agreed()? {
+        eprintln!("nothing was deleted");
+        return Ok(0);
+    }
+    let mut gone = 0;
+    alone(async |around| recorded.undo(around, |tasks| gone += tasks).await)?;
+    eprintln!(
+        "run {run} is taken back: {} tasks deleted",
+        HumanCount(gone)
+    );
+    Ok(0)
+}
+
+/// What will be deleted, for a person.
+fn told(run: &str, holdings: &[Holding]) -> String {
+    let mut lines = vec![format!("undoing run {run} deletes")];
+    for holding in holdings {
+        let counts = holding.counts();
+        lines.push(format!(
+            "  {} tasks with {} annotations and {} predictions, and the {} files of their imports, in {}",
+            HumanCount(counts.tasks),
+            HumanCount(counts.annotations),
+            HumanCount(counts.predictions),
+            holding.uploads.len(),
+            holding.target,
+        ));
+    }
+    lines.push("what was there before stays, and so do the projects".to_owned());
+    lines.join("\n")
+}
+
+fn agreed() -> Result<bool> {
+    eprint!("delete? [y/N] ");
+    let mut answer = String::new();
+    std::io::stderr()
+        .flush()
+        .and_then(|()| std::io::stdin().lock().read_line(&mut answer))
+        .map_err(|e| Error::new(Code::Usage, format!("cannot ask: {e}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}

@@ -1,0 +1,278 @@
+//! `sluice verify`: counts a run's imports at the target, and compares them with the sources if asked to.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::args::{ServerArguments, VerifyArguments};
+use super::recorded::Words;
+use super::server;
+use super::table::{Align, Table, print};
+use crate::error::{Code, Error, Result};
+use crate::journal::{Change, Counts, RunLog, RunState};
+use crate::pipeline::{self, Outcome, alone};
+use crate::place::Spot;
+use crate::plan::{Plan, Tolerance};
+use crate::report::Watch;
+use crate::report::progress::Shown;
+use crate::sink::label_studio::compare::{Compared, Comparison};
+use crate::sink::label_studio::recorded::Recorded;
+use crate::sink::label_studio::verify::{Counted, Repaired, Verdict};
+use crate::source::Location;
+
+/// Runs the command.
+///
+/// # Errors
+/// What is not right, with exit code 7, once it is listed; what kept it from looking.
+pub fn run(arguments: &VerifyArguments) -> Result<u8> {
+    let VerifyArguments {
+        run,
+        deep,
+        repair,
+        server: ServerArguments { interval, reach },
+    } = arguments;
+    let journal = server::journal(&reach.state)?;
+    if journal.known_run(run)?.state == RunState::Undone {
+        return Err(Error::new(
+            Code::Usage,
+            format!("run `{run}` was taken back: there is nothing to verify"),
+        ));
+    }
+    let recorded = server::recorded(reach, *interval, &journal, run)?;
+    let plan = if *deep {
+        Some(Arc::new(plan_of(recorded.log())?))
+    } else {
+        None
+    };
+    let mut counted = alone(async |_| recorded.count().await)?;
+    if *repair {
+        let wrong = |counted: &&Counted| counted.verdict != Verdict::Ok;
+        let wrong: Vec<_> = counted.iter().filter(wrong).cloned().collect();
+        counted = repaired(&recorded, &wrong, counted)?;
+    }
+    let mut compared = None;
+    if let Some(plan) = &plan {
+        let whole = |counted: &&Counted| counted.stored.tasks == counted.entry.intent.tasks;
+        let chosen = counted.iter().filter(whole);
+        let chosen = chosen.map(|counted| counted.entry.intent.number).collect();
+        let mut found = compare(&recorded, plan, chosen)?;
+        if *repair && !found.imports.is_empty() {
+            let differs = |counted: &&Counted| found.imports.contains(&counted.entry.intent.number);
+            let wrong: Vec<_> = counted.iter().filter(differs).cloned().collect();
+            counted = repaired(&recorded, &wrong, counted)?;
+            found = compare(&recorded, plan, found.imports.clone())?;
+        }
+        compared = Some(found);
+    }
+    print(&report(run, &counted, compared.as_ref(), plan.as_deref()))?;
+    outcome(run, recorded.log(), &counted, compared.as_ref(), *repair)
+}
+
+/// The plan of a run's recorded words, if its sources are what they were.
+fn plan_of(log: &RunLog) -> Result<Plan> {
+    let words = Words::of(log.run()).ok_or_else(|| {
+        Error::new(
+            Code::Journal,
+            "the journal does not say what the run was asked for with",
+        )
+    })?;
+    let mut plan = words.plan()?;
+    let sources = log.sources()?;
+    if sources.len() != plan.sources.len() {
+        let (then, now) = (sources.len(), plan.sources.len());
+        return Err(Error::new(
+            Code::Journal,
+            format!("the run read {then} sources, and its words stand for {now} now"),
+        )
+        .help(PUT_BACK));
+    }
+    log.check_sources(|known| {
+        let source = plan.sources.get(known.id.0 as usize);
+        match source.map(|source| &source.location) {
+            Some(Location::File(path)) => known.change_in_file(path),
+            Some(Location::Stdin) => Err(Error::new(
+                Code::Usage,
+                "the run read standard input, which cannot be read again",
+            )
+            .help("without `--deep` its imports are counted")),
+            None => Ok(Some(Change::Name)),
+        }
+    })
+    .map_err(|error| match error.code() {
+        Code::Journal => error.help(PUT_BACK),
+        _ => error,
+    })?;
+    if plan.digest()? != log.run().plan_digest {
+        return Err(Error::new(
+            Code::Journal,
+            "the words the run was asked for with mean something else now",
+        )
+        .help("use the sluice that made the run"));
+    }
+    plan.max_rejects = Tolerance::Percent(100.0);
+    Ok(plan)
+}
+
+const PUT_BACK: &str = "put the old one back; without `--deep` the imports are counted, whatever became of the sources";
+
+/// Repairs some imports, and counts all again.
+fn repaired(recorded: &Recorded, wrong: &[Counted], counted: Vec<Counted>) -> Result<Vec<Counted>> {
+    if wrong.is_empty() {
+        return Ok(counted);
+    }
+    alone(async |run| {
+        for counted in wrong {
+            let number = counted.entry.intent.number;
+            eprintln!(
+                "import {number} is {}, committing it again",
+                counted.verdict
+            );
+            if let Repaired::Not(why) = recorded.repair(counted, run).await? {
+                eprintln!("import {number} is left as it is: {why}");
+            }
+        }
+        recorded.count().await
+    })
+}
+
+/// Reads the sources again, and compares the imports of these numbers.
+fn compare(recorded: &Recorded, plan: &Arc<Plan>, chosen: BTreeSet<u64>) -> Result<Compared> {
+    let comparison = Comparison::new(recorded, &plan.sources, chosen)?;
+    let watch = Arc::new(Watch::default());
+    let bytes = plan.sources.iter().map(|source| source.bytes).sum();
+    let shown = Shown::start(&watch, bytes, false);
+    let Outcome { error, .. } = pipeline::run(plan, &comparison, &watch);
+    drop(shown);
+    match error {
+        Some(error) => Err(error),
+        None => Ok(comparison.outcome()),
+    }
+}
+
+/// What was found, as text.
+fn report(
+    run: &str,
+    counted: &[Counted],
+    compared: Option<&Compared>,
+    plan: Option<&Plan>,
+) -> String {
+    let mut table = Table::new(&[
+        ("IMPORT", Align::Right),
+        ("RESULT", Align::Left),
+        ("TASKS", Align::Right),
+        ("ANNOTATIONS", Align::Right),
+        ("PREDICTIONS", Align::Right),
+        ("TARGET", Align::Left),
+    ]);
+    let of = |there: u64, sent: u64| format!("{there} of {sent}");
+    for one in counted.iter().filter(|one| one.verdict != Verdict::Ok) {
+        let (sent, there) = (&one.entry.intent, one.stored);
+        let cells = vec![
+            sent.number.to_string(),
+            one.verdict.to_string(),
+            of(there.tasks, sent.tasks),
+            of(there.annotations, sent.annotations),
+            of(there.predictions, sent.predictions),
+            sent.target.clone(),
+        ];
+        table.row(cells, None);
+    }
+    let mut text = table.text();
+    if let Some((compared, plan)) = compared.zip(plan) {
+        differences(&mut text, compared, plan);
+    }
+    let right = counted.iter().filter(|one| one.verdict == Verdict::Ok);
+    let right = right.count();
+    let Counts { tasks, .. } = counted.iter().fold(Counts::default(), |all, one| Counts {
+        tasks: all.tasks + one.stored.tasks,
+        ..all
+    });
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "run {run}: {right} of {} imports ok, {tasks} tasks there",
+        counted.len()
+    );
+    if let Some(compared) = compared {
+        let _ = writeln!(
+            text,
+            "{} tasks compared, {} differ",
+            compared.tasks, compared.differing
+        );
+    }
+    text
+}
+
+fn differences(text: &mut String, compared: &Compared, plan: &Plan) {
+    for one in &compared.first {
+        let source = &plan.sources[one.place.source.0 as usize].name;
+        let spot = Spot {
+            source: Arc::clone(source),
+            place: Some(one.place),
+            column: None,
+        };
+        let _ = write!(text, "{spot}");
+        let _ = match one.import {
+            Some(import) => write!(text, ", import {import}"),
+            None => write!(text, ", in no import"),
+        };
+        if let Some(task) = one.task {
+            let _ = write!(text, ", task {task}");
+        }
+        let _ = writeln!(text, "\n  {}", one.difference);
+    }
+    let more = compared
+        .differing
+        .saturating_sub(compared.first.len() as u64);
+    if more > 0 {
+        let _ = writeln!(text, "and {more} more");
+    }
+    for (import, tasks) in &compared.uneven {
+        let _ = writeln!(
+            text,
+            "import {import}: its places in the sources hold {tasks} tasks, another number than was sent; \
+             is the run's file of rejects still there?"
+        );
+    }
+}
+
+/// Whether all is right.
+fn outcome(
+    run: &str,
+    log: &RunLog,
+    counted: &[Counted],
+    compared: Option<&Compared>,
+    repair: bool,
+) -> Result<u8> {
+    let wrong = counted.iter().filter(|one| one.verdict != Verdict::Ok);
+    let wrong = wrong.count();
+    let same = compared.is_none_or(Compared::is_same);
+    if wrong == 0 && same {
+        return Ok(0);
+    }
+    let text = if wrong > 0 {
+        format!(
+            "{wrong} of {} imports are not as they were sent",
+            counted.len()
+        )
+    } else {
+        "tasks differ from what was sent".to_owned()
+    };
+    let error = Error::new(Code::OutcomeUnknown, text);
+    let over = !matches!(log.run().state, RunState::Open | RunState::Failed);
+    Err(match Words::of(log.run()).filter(|_| !over) {
+        Some(words) => error.help(format!(
+            "the run is not over; go on with it: {}",
+            words.command()
+        )),
+        None if repair => error.help(format!(
+            "see what became of the project, or take the run back with `sluice undo {run}`"
+        )),
+        None if compared.is_some() => error.help(format!(
+            "if nobody has changed them, `sluice verify {run} --deep --repair` brings their imports again"
+        )),
+        None => error.help(format!(
+            "if nobody has changed them, `sluice verify {run} --repair` brings them again"
+        )),
+    })
+}
