@@ -247,10 +247,14 @@ fn outcome(
     let wrong = counted.iter().filter(|one| one.verdict != Verdict::Ok);
     let wrong = wrong.count();
     let same = compared.is_none_or(Compared::is_same);
-    if wrong == 0 && same {
+    let over = !matches!(log.run().state, RunState::Open | RunState::Failed);
+    let right = wrong == 0 && same;
+    if right && over {
         return Ok(0);
     }
-    let text = if wrong > 0 {
+    let text = if right {
+        "the imports are as they were sent, and not all of the run".to_owned()
+    } else if wrong > 0 {
         format!(
             "{wrong} of {} imports are not as they were sent",
             counted.len()
@@ -259,7 +263,7 @@ fn outcome(
         "tasks differ from what was sent".to_owned()
     };
     let error = Error::new(Code::OutcomeUnknown, text);
-    let over = !matches!(log.run().state, RunState::Open | RunState::Failed);
+    let error = if right { error.exit_with(5) } else { error };
     Err(match Words::of(log.run()).filter(|_| !over) {
         Some(words) => error.help(format!(
             "the run is not over; go on with it: {}",

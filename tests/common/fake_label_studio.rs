@@ -240,6 +240,11 @@ impl Fake {
         self.shared.faults.lock().expect("no one panicked").clear();
     }
 
+    /// From here on these go wrong.
+    pub fn misbehave(&self, faults: Faults) {
+        *self.shared.faults.lock().expect("no one panicked") = faults;
+    }
+
     /// Whether requests are worked on whose connection may have gone.
     #[must_use]
     pub fn is_busy(&self) -> bool {

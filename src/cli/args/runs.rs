@@ -88,8 +88,8 @@ const VERIFY: &str = "\
 Every import is counted where it is: `ok`; `missing`, fewer tasks than were sent; `twice`, more; `annotations lost` and \
 `predictions lost`, all tasks, but fewer of these. Nothing is changed unless `--repair` is given.
 
-Exit codes: 0 all is right; 1 failed; 2 usage; 5 for the time being, run again; 6 not authorised; 7 something is not \
-right, and listed; 130 or 143 stopped by a signal.";
+Exit codes: 0 all is right; 1 failed; 2 usage; 5 the run is not over, or the server is away; 6 not authorised; 7 something \
+is not right, and listed; 130 or 143 stopped by a signal.";
 
 const UNDO: &str = "\
 Exactly the run's tasks are deleted, with all annotations and predictions in them, and the files they were made of. \
