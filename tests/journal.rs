@@ -51,6 +51,7 @@ fn intent(number: u64, first: u64, last: u64) -> Intent {
         tasks: last - first + 1,
         annotations: 2,
         predictions: 3,
+        cancelled: 1,
         bytes: 1_000 + number,
         blake3: format!("{number:064x}"),
         target: TARGET.to_owned(),

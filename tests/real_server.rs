@@ -182,6 +182,9 @@ fn tasks(count: u64) -> Vec<Value> {
         if n % 5 == 0 {
             task["annotations"] = json!([choice("a")]);
         }
+        if n % 50 == 0 {
+            task["annotations"][0]["was_cancelled"] = true.into();
+        }
         if n % 4 == 0 {
             task["predictions"] = json!([choice("b")]);
         }

@@ -174,6 +174,7 @@ fn import_json(entry: &Entry) -> Value {
         stored,
         intended_at,
         changed_at,
+        ..
     } = entry;
     json!({
         "number": intent.number,

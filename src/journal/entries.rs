@@ -13,10 +13,10 @@ use crate::place::SourceId;
 /// Columns of `imports` besides the places, in the order [`entry`] reads them.
 const IMPORT_COLUMNS: &str = "number, tasks, annotations, predictions, bytes, blake3, name, upload_id, state, attempts, \
     cause, stored_tasks, stored_annotations, stored_predictions, intended_at, changed_at, target, \
-    asked_again_at";
+    asked_again_at, cancelled";
 
 /// Where the places' columns start, after those.
-const FIRST_PLACE: usize = 18;
+const FIRST_PLACE: usize = 19;
 
 fn place_columns() -> String {
     let columns = ["first", "last", "next"].map(|which| {
@@ -170,6 +170,7 @@ pub(super) fn intend(
         now.into(),
         Value::Text(super::identity::without_secrets(&intent.target)),
         Value::Null,
+        signed(intent.cancelled)?.into(),
     ];
     for place in [Some(intent.first), Some(intent.last), intent.next] {
         values.extend(places::values(place)?);
@@ -227,6 +228,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, Trouble> {
             tasks: count(1)?,
             annotations: count(2)?,
             predictions: count(3)?,
+            cancelled: count(18)?,
             bytes: count(4)?,
             blake3: row.get(5)?,
             target: row.get(16)?,

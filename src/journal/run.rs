@@ -61,6 +61,8 @@ pub struct Intent {
     pub annotations: u64,
     /// The predictions in them.
     pub predictions: u64,
+    /// How many of the annotations are cancelled ones, which a server leaves out when it counts what it has.
+    pub cancelled: u64,
     /// Its exact size.
     pub bytes: u64,
     /// The digest of its bytes, in hexadecimal.

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &["
         tasks INTEGER NOT NULL,
         annotations INTEGER NOT NULL,
         predictions INTEGER NOT NULL,
+        cancelled INTEGER NOT NULL,
         bytes INTEGER NOT NULL,
         blake3 TEXT NOT NULL,
         target TEXT NOT NULL,

@@ -224,7 +224,7 @@ impl Upload {
             id,
             contents: Contents {
                 counts,
-                cancelled: 0,
+                cancelled: intent.cancelled,
                 annotated: counts.tasks.min(counts.annotations.max(counts.predictions)),
             },
             bytes: intent.bytes as usize,

@@ -17,7 +17,7 @@ use crate::deliver::sizing::Load;
 use crate::deliver::throttle::Attempt;
 use crate::deliver::{Receipt, Run};
 use crate::error::{Code, Error, Result};
-use crate::journal::{Counts, Intent, RunLog};
+use crate::journal::{Intent, RunLog};
 use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
 use crate::read::seen::Seen;
@@ -70,7 +70,7 @@ impl Sender<'_> {
     pub(super) async fn send(&self, part: &Part) -> Result<Sent> {
         let content = part.content();
         let contents = Contents::of(&content)?;
-        let intent = self.intend(part, &content, contents.counts)?;
+        let intent = self.intend(part, &content, contents)?;
         let number = intent.number;
         let (attempt, id) = match self.bring(&intent, &content, contents).await? {
             Brought::There(attempt, id) => (attempt, id),
@@ -93,7 +93,10 @@ impl Sender<'_> {
     }
 
     /// Journals what is about to be sent.
-    fn intend(&self, part: &Part, content: &Bytes, counts: Counts) -> Result<Intent> {
+    fn intend(&self, part: &Part, content: &Bytes, contents: Contents) -> Result<Intent> {
+        let Contents {
+            counts, cancelled, ..
+        } = contents;
         let number = self.log.next_number()?;
         let blake3 = blake3::hash(content).to_hex().to_string();
         let run = &self.log.run().id;
@@ -105,6 +108,7 @@ impl Sender<'_> {
             tasks: counts.tasks,
             annotations: counts.annotations,
             predictions: counts.predictions,
+            cancelled,
             bytes: content.len() as u64,
             target: self.target.name.clone(),
             name: format!("{}{number:06}-{}.json", prefix(run), &blake3[..NAME_DIGEST]),

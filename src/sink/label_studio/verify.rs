@@ -126,7 +126,7 @@ impl Recorded {
             );
         }
         let upload = Upload::of_entry(entry, id);
-        let doubt = Doubt::new(
+        let doubt = Doubt::answered(
             quiet(target, entry, &upload, counted.verdict),
             format!("the server has {}", told(*stored)),
         );
