@@ -156,10 +156,14 @@ impl Bench {
 fn as_sent(task: &Value) -> Value {
     let results = |name: &str| -> Vec<Value> {
         let parts = task[name].as_array().cloned().unwrap_or_default();
-        parts
-            .iter()
-            .map(|part| json!({"result": part["result"]}))
-            .collect()
+        let part = |part: &Value| {
+            let mut sent = json!({"result": part["result"]});
+            if part["was_cancelled"] == true {
+                sent["was_cancelled"] = true.into();
+            }
+            sent
+        };
+        parts.iter().map(part).collect()
     };
     let mut sent = json!({"data": task["data"]});
     for name in ["annotations", "predictions"] {
@@ -179,16 +183,16 @@ fn tasks(count: u64) -> Vec<Value> {
     let choice = |value: &str| json!({"result": [{"from_name": "c", "to_name": "text", "type": "choices", "value": {"choices": [value]}}]});
     let task = |n: u64| {
         let mut task = json!({"data": {"n": n, "text": format!("number {n} of many, with a few words to read")}});
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             task["annotations"] = json!([choice("a")]);
         }
-        if n % 50 == 0 {
+        if n.is_multiple_of(50) {
             task["annotations"][0]["was_cancelled"] = true.into();
         }
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             task["predictions"] = json!([choice("b")]);
         }
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             task["meta"] = json!({"batch": n / 100});
         }
         task

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! What is sent is journaled before, what came of it after, so that a kill between any two steps leaves a state that
-//! [`begin`] can settle by looking.
+//! `begin` can settle by looking.
 
 mod begin;
 mod check;
