@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -14,15 +15,17 @@ pub struct Real {
     pub pat: String,
     data: PathBuf,
     database: &'static str,
+    cache: PathBuf,
 }
 
 /// The labelling config of projects: one text, one choice of `a` and `b`.
 pub const CONFIG: &str = r#"<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/><Choice value="b"/></Choices></View>"#;
 
-fn script(words: &[&str]) -> Result<Output, String> {
+fn script(cache: &Path, words: &[&str]) -> Result<Output, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/label-studio");
     let output = Command::new(&script)
         .args(words)
+        .env("SLUICE_CACHE", cache)
         .output()
         .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
     if output.status.success() {
@@ -32,23 +35,44 @@ fn script(words: &[&str]) -> Result<Output, String> {
     }
 }
 
+/// Where the script keeps what it installs. PostgreSQL has a user of its own, who may not enter every folder.
+fn cache(database: &str) -> PathBuf {
+    let cache = std::env::var_os("SLUICE_CACHE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/label-studio"),
+        PathBuf::from,
+    );
+    let enterable = |folder: &Path| {
+        let about = std::fs::metadata(folder);
+        about.is_ok_and(|about| about.permissions().mode() & 0o001 != 0)
+    };
+    let there: Vec<_> = cache.ancestors().filter(|folder| folder.is_dir()).collect();
+    if database == "sqlite" || there.into_iter().all(enterable) {
+        cache
+    } else {
+        std::env::temp_dir().join("sluice-label-studio")
+    }
+}
+
 impl Real {
     /// Starts a server of its own on `sqlite` or `postgres`; `name` tells its folder from others'.
     ///
     /// # Errors
     /// What is missing on this machine.
     pub fn start(database: &'static str, name: &str) -> Result<Real, String> {
-        let cache = std::env::var_os("SLUICE_CACHE").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/label-studio"),
-            PathBuf::from,
-        );
+        let cache = cache(database);
         let process = std::process::id().to_string();
         let data = cache.join(format!("{name}-{process}"));
         let folder = data.to_str().expect("a plain path");
-        let output = script(&[
-            "start", "--for", &process, "--database", database, "--data", folder,
-        ])
-        .map_err(|why| {
+        let words = [
+            "start",
+            "--for",
+            &process,
+            "--database",
+            database,
+            "--data",
+            folder,
+        ];
+        let output = script(&cache, &words).map_err(|why| {
             format!(
                 "no Label Studio to test against:\n{why}\nInstall what is missing and try `scripts/label-studio start` by \
                  hand; these tests do not pass without it."
@@ -69,6 +93,7 @@ impl Real {
             pat: value("PAT")?,
             data: value("DATA")?.into(),
             database,
+            cache,
         })
     }
 
@@ -81,8 +106,8 @@ impl Real {
     pub fn crash(&self) {
         let folder = self.data.to_str().expect("a plain path");
         let port = self.url.rsplit(':').next().expect("a port");
-        script(&["stop", "--kill", "--data", folder]).expect("it is stopped");
-        script(&[
+        script(&self.cache, &["stop", "--kill", "--data", folder]).expect("it is stopped");
+        let words = [
             "start",
             "--data",
             folder,
@@ -90,7 +115,7 @@ impl Real {
             self.database,
             "--port",
             port,
-        ])
-        .expect("it starts again");
+        ];
+        script(&self.cache, &words).expect("it starts again");
     }
 }
