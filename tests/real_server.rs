@@ -48,7 +48,11 @@ impl Bench {
         let mut bench = Bench {
             real,
             runtime,
-            http: reqwest::Client::new(),
+            // A connection that is kept does not outlive its server.
+            http: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
             project: 0,
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -275,9 +279,9 @@ fn csv_records(path: &Path) -> Vec<serde_json::Map<String, Value>> {
 
 fn the_client_is_killed(server: &'static Started, times: u32) {
     let bench = Bench::new(server);
-    let sent = tasks(10_000);
+    let sent = tasks(6_000);
     let source = bench.write("many.jsonl", &sent);
-    let command = || bench.import(&source, &["--max-tasks", "200"]);
+    let command = || bench.import(&source, &["--max-tasks", "100"]);
     let mut seed = 7;
     assert_eq!(
         kill_at_random(command, times, &mut seed),
