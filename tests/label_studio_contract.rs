@@ -506,13 +506,9 @@ fn claims(token: &str) -> Value {
 
 /// The same token with another end: this server's key is in its folder. (Waiting would take five minutes.)
 fn sign(project: &Project, claims: &Value, end: u64) -> String {
-    let file = std::fs::read_to_string(project.server.data().join("files/.env"))
-        .expect("the server's settings");
-    let key = file
-        .lines()
-        .find_map(|line| line.strip_prefix("SECRET_KEY="))
-        .expect("a key")
-        .trim_matches(['\'', '"']);
+    let key = std::fs::read_to_string(project.server.data().join("secret_key"))
+        .expect("the server's key");
+    let key = key.trim();
     let mut claims = claims.clone();
     claims["exp"] = end.into();
     let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
