@@ -29,7 +29,7 @@
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`, `stop`, `place`,
+//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`, `labelling_config`, `stop`, `place`,
 //! `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
 //! deadlock; [`in_order`] knows nothing of chunks. A test holds the source to this.
 
@@ -72,6 +72,8 @@ pub mod budget;
 pub mod buffer;
 
 pub mod partial_file;
+
+pub mod labelling_config;
 
 pub mod stop;
 

@@ -37,7 +37,15 @@ const FLOW: [&str; 11] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 6] = ["error", "place", "budget", "buffer", "stop", "partial_file"];
+const COMMON: [&str; 7] = [
+    "error",
+    "place",
+    "budget",
+    "buffer",
+    "stop",
+    "partial_file",
+    "labelling_config",
+];
 
 /// What sees all stages: the wiring, and what the user typed.
 const WIRING: [&str; 4] = ["pipeline", "plan", "cli", "main"];
