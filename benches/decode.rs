@@ -43,7 +43,7 @@ impl Consumer for Count {
 fn decode_all(chunks: Vec<Chunk>) -> u64 {
     let mut count = Count::default();
     for mut chunk in chunks {
-        let mut decoder = Decoder::new(&mut chunk, Nul::Reject);
+        let mut decoder = Decoder::new(&mut chunk, Nul::Reject, &Arc::default());
         while decoder.decode(&mut count).unwrap_or(false) {}
     }
     count.0

@@ -56,6 +56,10 @@ codes! {
     TaskTooLarge = "task-too-large",
     /// Two fields of one task would have the same name.
     FieldTwice = "field-twice",
+    /// A task without a field that the labelling config needs; the server refuses the whole import for it.
+    FieldMissing = "field-missing",
+    /// A field of a type that the tag showing it does not take; the server refuses the whole import for it.
+    FieldType = "field-type",
     /// A value with no JSON form.
     ValueUnsupported = "value-unsupported",
     /// A task that the server refuses, by what it said.
@@ -91,6 +95,8 @@ codes! {
     // Of a run.
     /// The command line asks for something that cannot be.
     Usage = "usage",
+    /// The labelling config cannot be read, or Label Studio would not take it.
+    LabelConfig = "label-config",
     /// More records were rejected than the run accepts.
     TooManyRejects = "too-many-rejects",
     /// A signal stopped the run.

@@ -99,7 +99,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         let budget = Budget::new(plan.memory, stop);
         let buffers = Buffers::new(SPARE_BUFFERS);
         let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
-        let check_columns = |columns: &[String]| plan.normalizer.mapping.check_columns(columns);
+        let check_columns = |columns: &[String]| plan.normalizer.check_columns(columns);
         let reader = Reader {
             reading: &plan.reading,
             buffers: &buffers,

@@ -171,7 +171,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         let Start::Group { group, row } = chunk.start else {
             panic!("a group was expected")
         };
-        let mut decoder = Decoder::new(&mut chunk, with.nul);
+        let mut decoder = Decoder::new(&mut chunk, with.nul, &Arc::default());
         let mut guard = found.lock().unwrap();
         let (read, error) = &mut *guard;
         let columns = names.len();
@@ -899,7 +899,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
         };
         let columns = names.len();
         Answers {
-            decoder: Decoder::new(&mut chunk, Nul::Reject),
+            decoder: Decoder::new(&mut chunk, Nul::Reject, &Arc::default()),
             chunk,
             columns,
             more: true,

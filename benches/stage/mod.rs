@@ -107,6 +107,7 @@ impl Input {
                 pick: None,
             },
             normalizer: Arc::new(Normalizer {
+                fit: None,
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
                 nul: Nul::Reject,

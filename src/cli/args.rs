@@ -114,6 +114,14 @@ pub struct FieldArguments {
     #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
     pub set: Vec<(String, String)>,
 
+    /// The labelling config that tasks are to fit, where it is not to be read from the target project
+    #[arg(long, value_name = "FILE")]
+    pub label_config: Option<PathBuf>,
+
+    /// Do not look whether tasks fit the labelling config
+    #[arg(long)]
+    pub no_validation: bool,
+
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]
     pub nul: NulArgument,

@@ -1,13 +1,14 @@
 //! What all commands that send imports have in common: from a plan and a target to an exit code.
 
+use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{DeliveryArguments, ServerArguments};
+use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
 use super::packed::Manifest;
-use super::server;
+use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
@@ -46,7 +47,27 @@ impl Target {
 pub(super) enum Named {
     Directory(PathBuf),
     Stdout,
-    Projects(Vec<Address>),
+    Projects(Projects),
+}
+
+/// Projects of Label Studio, and how their servers are reached once that is known.
+pub(super) struct Projects {
+    pub(super) addresses: Vec<Address>,
+    access: OnceCell<Access>,
+}
+
+impl Projects {
+    /// How their servers are reached.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub(super) fn access(&self, arguments: &ReachArguments) -> Result<Access> {
+        if let Some(access) = self.access.get() {
+            return Ok(access.clone());
+        }
+        let access = Access::new(arguments, &self.addresses)?;
+        Ok(self.access.get_or_init(|| access).clone())
+    }
 }
 
 impl Named {
@@ -63,7 +84,12 @@ impl Named {
                 .into_iter()
                 .map(|to| Address::parse(to))
                 .collect::<Result<_>>()
-                .map(Named::Projects),
+                .map(|addresses| {
+                    Named::Projects(Projects {
+                        addresses,
+                        access: OnceCell::new(),
+                    })
+                }),
             ([], [to]) if *to == "-" => Ok(Named::Stdout),
             ([], [to]) => match to.split_once("://") {
                 Some((scheme, _)) => Err(Error::new(
@@ -93,7 +119,7 @@ impl Named {
         Ok(match self {
             Named::Directory(path) => Target::Directory(Directory::new(&path, overwrite)),
             Named::Stdout => Target::Stdout(Stdout),
-            Named::Projects(addresses) => {
+            Named::Projects(projects) => {
                 let DeliveryArguments {
                     server: ServerArguments { interval, reach },
                     spread,
@@ -103,7 +129,8 @@ impl Named {
                     ..
                 } = arguments;
                 let most = plan.limits.all();
-                let connection = server::connection(reach, *interval, &addresses, most)?;
+                let connection = projects.access(reach)?.connection(*interval, most);
+                let addresses = projects.addresses;
                 let journal = server::journal(&reach.state)?;
                 let several = (addresses.len() > 1).then_some(ADVISED_TASKS);
                 let asked = Asked {

@@ -3,10 +3,13 @@
 use std::time::Instant;
 
 use super::args::{ImportArguments, NulArgument};
+use super::config;
 use super::delivery::{self, Delivery, Named};
-use crate::batch::limits::{Framing, Limits};
+use super::plans::Fields;
+use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::Result;
+use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::plan::Plan;
 use crate::read::Reading;
@@ -19,7 +22,7 @@ use crate::source::local;
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
     let named = Named::of(&arguments.to)?;
-    let plan = plan(arguments, named.framing())?;
+    let plan = plan(arguments, &named)?;
     delivery::run(Delivery {
         started,
         plan,
@@ -30,11 +33,11 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     })
 }
 
-/// What an import of these words is, its tasks joined so.
+/// What an import of these words to this target is.
 ///
 /// # Errors
 /// When there is no such source, or the words ask for what cannot be.
-pub(super) fn plan(arguments: &ImportArguments, framing: Framing) -> Result<Plan> {
+pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     let ImportArguments {
         reading,
         fields,
@@ -42,7 +45,7 @@ pub(super) fn plan(arguments: &ImportArguments, framing: Framing) -> Result<Plan
         ..
     } = arguments;
     let listing = local::list(&arguments.sources)?;
-    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
+    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),
@@ -61,5 +64,12 @@ pub(super) fn plan(arguments: &ImportArguments, framing: Framing) -> Result<Plan
         NulArgument::Reject => Nul::Reject,
         NulArgument::Replace => Nul::Replace,
     };
-    Ok(limits.plan(listing, reading, mapping, nul, bounds))
+    let fit = match fields.no_validation {
+        true => None,
+        false => config::of(arguments, named)?
+            .map(|config| Fit::new(&config, &mapping))
+            .transpose()?,
+    };
+    let fields = Fields { mapping, fit, nul };
+    Ok(limits.plan(listing, reading, fields, bounds))
 }

@@ -7,6 +7,7 @@ pub mod runs;
 pub mod undo;
 pub mod verify;
 
+mod config;
 mod delivery;
 mod packed;
 mod plans;

@@ -8,6 +8,7 @@ use crate::batch::limits::Limits;
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
 use crate::normalize::Normalizer;
+use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
 use crate::read::{RECORDS_IN_MEMORY, Reading};
@@ -20,6 +21,14 @@ const CHUNK_BYTES: usize = if cfg!(debug_assertions) {
 } else {
     512 << 10
 };
+
+/// What becomes of fields.
+#[derive(Default)]
+pub(super) struct Fields {
+    pub(super) mapping: Mapping,
+    pub(super) fit: Option<Fit>,
+    pub(super) nul: Nul,
+}
 
 impl LimitArguments {
     /// How sources are read within these limits, if nothing is said of their format.
@@ -40,8 +49,7 @@ impl LimitArguments {
         &self,
         listing: Listing,
         reading: Reading,
-        mapping: Mapping,
-        nul: Nul,
+        fields: Fields,
         bounds: Limits,
     ) -> Plan {
         Plan {
@@ -50,8 +58,9 @@ impl LimitArguments {
             left_out: listing.left_out,
             reading,
             normalizer: Arc::new(Normalizer {
-                mapping,
-                nul,
+                mapping: fields.mapping,
+                fit: fields.fit.map(Arc::new),
+                nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,
                 buffers: Buffers::new(SPARE_BUFFERS),

@@ -5,10 +5,9 @@ use std::time::Instant;
 use super::args::PushArguments;
 use super::delivery::{self, Delivery, Named};
 use super::packed::Packed;
+use super::plans::Fields;
 use crate::batch::limits::{Framing, Limits};
-use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
-use crate::normalize::mapping::Mapping;
 use crate::plan::Plan;
 use crate::read::Reading;
 use crate::source::local;
@@ -59,10 +58,9 @@ pub(super) fn plan(arguments: &PushArguments, packed: &Packed, framing: Framing)
         .collect();
     let listing = local::list(&words)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
-    let mapping = Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())?;
     let reading = Reading {
         format: Some(Format::Json),
         ..limits.reading()
     };
-    Ok(limits.plan(listing, reading, mapping, Nul::Reject, bounds))
+    Ok(limits.plan(listing, reading, Fields::default(), bounds))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::args::{Arguments, Command};
+use super::delivery::Named;
 use super::packed::Packed;
 use super::{import, push};
 use crate::batch::limits::ARRAY;
@@ -55,7 +56,7 @@ impl Words {
         let arguments = Arguments::try_parse_from(program.chain(self.words.iter().cloned()))
             .map_err(|_| unreadable(&self.words))?;
         match &arguments.command {
-            Command::Import(arguments) => import::plan(arguments, ARRAY),
+            Command::Import(arguments) => import::plan(arguments, &Named::of(&arguments.to)?),
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }

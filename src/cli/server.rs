@@ -18,32 +18,42 @@ use crate::sink::label_studio::LabelStudio;
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
 
-/// How the servers of some addresses are reached. What the user should know of it is said on standard error.
-///
-/// # Errors
-/// When there is no token.
-pub(super) fn connection(
-    arguments: &ReachArguments,
-    interval: Duration,
-    addresses: &[Address],
-    most: Wanted,
-) -> Result<Connection> {
-    let token = Token::from_environment()?;
-    let plain = addresses.iter().filter_map(Address::warn_plain_http);
-    for warning in plain.chain(token.warning().map(str::to_owned)) {
-        eprintln!("warning: {warning}");
-    }
-    Ok(Connection {
-        token,
-        settings: Settings {
+/// What it takes to talk to servers.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) token: Token,
+    pub(super) settings: Settings,
+}
+
+impl Access {
+    /// How the servers of some addresses are reached. What the user should know of it is said on standard error.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub(super) fn new(arguments: &ReachArguments, addresses: &[Address]) -> Result<Access> {
+        let token = Token::from_environment()?;
+        let plain = addresses.iter().filter_map(Address::warn_plain_http);
+        for warning in plain.chain(token.warning().map(str::to_owned)) {
+            eprintln!("warning: {warning}");
+        }
+        let settings = Settings {
             ca_cert: arguments.ca_cert.clone(),
             import_timeout: arguments.import_timeout,
             ..Settings::default()
-        },
-        interval,
-        most_tasks: most.tasks,
-        most_bytes: most.bytes,
-    })
+        };
+        Ok(Access { token, settings })
+    }
+
+    /// The same, and how fast servers are filled.
+    pub(super) fn connection(self, interval: Duration, most: Wanted) -> Connection {
+        Connection {
+            token: self.token,
+            settings: self.settings,
+            interval,
+            most_tasks: most.tasks,
+            most_bytes: most.bytes,
+        }
+    }
 }
 
 /// The journal of all runs.
@@ -74,7 +84,7 @@ pub(super) fn recorded(
         tasks: MOST_TASKS,
         bytes: MOST_BYTES,
     };
-    let connection = connection(reach, interval, &addresses, most)?;
+    let connection = Access::new(reach, &addresses)?.connection(interval, most);
     Recorded::open(journal, run, &connection)
 }
 

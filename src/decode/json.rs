@@ -1,7 +1,10 @@
 //! JSON text to records: each value checked, and handed on as it is written.
 
-use super::scan::{Kind, Scanner, Value, skip_space};
+use std::sync::Arc;
+
+use super::scan::{Kind, Scanner, skip_space};
 use super::utf8::{LineCount, Utf8};
+use super::watch::Watch;
 use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
@@ -22,15 +25,21 @@ pub struct Json {
 }
 
 impl Json {
-    /// `before`: which records of the source come before the text.
+    /// `before`: which records of the source come before the text; `watch`: the fields to note.
     #[must_use]
-    pub fn new(text: Buffer, framing: Framing, before: Before, nul: Nul) -> Self {
+    pub fn new(
+        text: Buffer,
+        framing: Framing,
+        before: Before,
+        nul: Nul,
+        watch: &Arc<Watch>,
+    ) -> Self {
         let first = before == Before::Nothing;
         let comma = before == Before::Chunk && framing == Framing::Elements;
         Json {
             text,
             framing,
-            scanner: Scanner::new(nul),
+            scanner: Scanner::new(nul).watching(watch),
             at: 0,
             first,
             comma,
@@ -125,17 +134,7 @@ impl Json {
             match checked {
                 Ok((to, kind)) => {
                     *first = false;
-                    hand_on(
-                        scanner,
-                        Value {
-                            text: &text[from..to],
-                            kind,
-                        },
-                        text,
-                        from,
-                        mark,
-                        consumer,
-                    );
+                    hand_on(scanner, text, (from, to), kind, mark, consumer);
                     *records += 1;
                     *at = base + to;
                     *comma = elements;
@@ -175,17 +174,7 @@ pub(super) fn one_value<C: Consumer>(
             "the end of the line",
         ));
     }
-    hand_on(
-        scanner,
-        Value {
-            text: &record[start..end],
-            kind,
-        },
-        record,
-        start,
-        mark,
-        consumer,
-    );
+    hand_on(scanner, record, (start, end), kind, mark, consumer);
     Ok(())
 }
 
@@ -205,29 +194,25 @@ fn may_follow(kind: Kind, spaced: bool, at: usize) -> Result<(), Fault> {
         .at(at))
 }
 
+/// Hands on the value that was checked last, `text[start..end]`.
 fn hand_on<C: Consumer>(
-    scanner: &Scanner,
-    value: Value<'_>,
+    scanner: &mut Scanner,
     text: &str,
-    from: usize,
+    (start, end): (usize, usize),
+    kind: Kind,
     mark: Mark,
     consumer: &mut C,
 ) {
-    match scanner.replaced(text, from, from + value.text.len()) {
-        Some((replaced, nul_replaced)) => {
-            consumer.changed(Changes {
-                nul_replaced,
-                ..Changes::default()
-            });
-            consumer.json(
-                mark,
-                Value {
-                    text: &replaced,
-                    ..value
-                },
-            );
-        }
-        None => consumer.json(mark, value),
+    let Some((replaced, nul_replaced)) = scanner.replaced(text, start, end) else {
+        return consumer.json(mark, scanner.checked(text, start, end, kind));
+    };
+    consumer.changed(Changes {
+        nul_replaced,
+        ..Changes::default()
+    });
+    // Fields have moved.
+    if let Ok((end, kind)) = scanner.value(&replaced, 0) {
+        consumer.json(mark, scanner.checked(&replaced, 0, end, kind));
     }
 }
 

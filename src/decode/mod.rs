@@ -11,8 +11,12 @@ pub mod rejects;
 pub mod row_group;
 pub mod scan;
 pub mod utf8;
+pub mod watch;
 pub mod write;
 
+use std::sync::Arc;
+
+use self::watch::Watch;
 use crate::buffer::Buffer;
 use crate::error::Fault;
 use crate::read::{Before, Body, Chunk, Shape, Start};
@@ -141,8 +145,9 @@ pub struct Oversize {
 
 impl Decoder {
     /// The decoder for a chunk's shape and body. It takes the body; what else the chunk holds stays with the caller.
+    /// `watch`: the fields to note in JSON.
     #[must_use]
-    pub fn new(chunk: &mut Chunk, nul: Nul) -> Decoder {
+    pub fn new(chunk: &mut Chunk, nul: Nul, watch: &Arc<Watch>) -> Decoder {
         let before = match chunk.start {
             Start::Text { before, .. } => before,
             Start::Group { .. } => Before::Chunk,
@@ -155,13 +160,13 @@ impl Decoder {
             (Body::Batch(batch), _) => Decoder::Columns(columns::Columns::new(&batch, nul)),
             (Body::RowGroup(group), _) => Decoder::RowGroup(row_group::RowGroup::new(group, nul)),
             (Body::Text(text), Shape::Json(framing)) => {
-                Decoder::Json(json::Json::new(text, *framing, before, nul))
+                Decoder::Json(json::Json::new(text, *framing, before, nul, watch))
             }
             (Body::Text(text), Shape::Table { columns, delimiter }) => {
                 Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))
             }
             (Body::Text(text), Shape::Rejects) => {
-                Decoder::Rejects(rejects::Rejects::new(text, nul))
+                Decoder::Rejects(rejects::Rejects::new(text, nul, watch))
             }
             (Body::Text(text), Shape::Lines | Shape::Columns(_)) => {
                 Decoder::Lines(lines::Lines::new(text))

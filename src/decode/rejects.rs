@@ -2,13 +2,16 @@
 //!
 //! The record has been mended by then, or it is rejected again.
 
+use std::sync::Arc;
+
 use simd_json::prelude::{ValueAsScalar, ValueObjectAccessAsArray, ValueObjectAccessAsScalar};
 use simd_json::{BorrowedValue, Buffers};
 
 use super::csv::Csv;
 use super::json::one_value;
-use super::scan::{Kind, Scanner, Value, skip_space};
+use super::scan::{Scanner, skip_space};
 use super::utf8::Utf8;
+use super::watch::Watch;
 use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row, write};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
@@ -27,10 +30,11 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// The text ends after a line end, or with the source.
+    /// The text ends after a line end, or with the source; `watch`: the fields to note.
     #[must_use]
-    pub fn new(text: Buffer, nul: Nul) -> Self {
-        let (scanner, buffers) = (Scanner::new(nul), Buffers::default());
+    pub fn new(text: Buffer, nul: Nul, watch: &Arc<Watch>) -> Self {
+        let scanner = Scanner::new(nul).watching(watch);
+        let buffers = Buffers::default();
         Rejects {
             text,
             nul,
@@ -97,14 +101,7 @@ impl Rejects {
                     .unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
                 let text = String::from_utf8(object)
                     .map_err(|_| Fault::new(Code::Encoding, "the record is not UTF-8"))?;
-                consumer.json(
-                    mark,
-                    Value {
-                        text: &text,
-                        kind: Kind::Object,
-                    },
-                );
-                Ok(())
+                one_value(&mut self.scanner, Ok(&text), 0, mark, consumer)
             }
             other => {
                 let reason = format!(
@@ -144,7 +141,7 @@ impl Consumer for OneRow<'_> {
         false
     }
 
-    fn json(&mut self, _: Mark, _: Value<'_>) {}
+    fn json(&mut self, _: Mark, _: super::scan::Value<'_>) {}
 
     fn text(&mut self, _: Mark, _: &str) {}
 

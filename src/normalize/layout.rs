@@ -1,5 +1,6 @@
 //! The fixed text around the cells of a row, written once for all rows of a chunk.
 
+use super::fit::Fit;
 use super::mapping::{Mapping, key};
 
 /// What stands around the cells of a row and around a single value.
@@ -7,20 +8,31 @@ use super::mapping::{Mapping, key};
 pub struct Layout {
     /// `{"data":{`
     pub open: Vec<u8>,
-    /// The columns that are kept, in order, each with what stands before its cell: `"id":` or `,"text":`.
-    pub cells: Vec<(usize, Vec<u8>)>,
+    /// The columns that are kept, in order.
+    pub cells: Vec<Cell>,
     /// What stands after the last cell: constant fields, and `}}`.
     pub close: Vec<u8>,
     /// What stands before a single value: `{"data":{"text":`.
     pub single_open: Vec<u8>,
 }
 
+/// A column that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Its number in the table.
+    pub column: usize,
+    /// What stands before its cells: `"id":` or `,"text":`.
+    pub before: Vec<u8>,
+    /// What the labelling config needs it for, if it does.
+    pub need: Option<usize>,
+}
+
 impl Layout {
     /// The layout of rows with these columns, or of single values if there are no columns to speak of.
     #[must_use]
-    pub fn new(columns: Option<&[String]>, mapping: &Mapping) -> Self {
+    pub fn new(columns: Option<&[String]>, mapping: &Mapping, fit: Option<&Fit>) -> Self {
         let open = br#"{"data":{"#.to_vec();
-        let mut cells: Vec<(usize, Vec<u8>)> = Vec::new();
+        let mut cells: Vec<Cell> = Vec::new();
         for (i, column) in columns.unwrap_or_default().iter().enumerate() {
             let Some(name) = mapping.name_of(column) else {
                 continue;
@@ -31,7 +43,11 @@ impl Layout {
                 vec![b',']
             };
             before.extend(key(name));
-            cells.push((i, before));
+            cells.push(Cell {
+                column: i,
+                before,
+                need: fit.and_then(|fit| fit.need_of(column)),
+            });
         }
         let mut close = Vec::new();
         for (i, (name, value)) in mapping.constants().enumerate() {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::decode::scan::members;
+use crate::decode::watch::is_key;
 use crate::decode::{Changes, Nul, write};
 use crate::error::{Code, Error, Fault, Result};
 
@@ -80,6 +81,14 @@ impl Mapping {
         (!constant).then_some(name)
     }
 
+    /// The field of the source that has this name in the task; none if no field can have it.
+    #[must_use]
+    pub fn field_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let renamed = self.rename.iter().find(|(new, _)| new == name);
+        let field = renamed.map_or(name, |(_, old)| old.as_str());
+        (self.name_of(field) == Some(name)).then_some(field)
+    }
+
     /// The constant fields: name and JSON text.
     pub fn constants(&self) -> impl Iterator<Item = (&str, &str)> {
         self.set
@@ -155,7 +164,7 @@ impl Mapping {
             separator = b',';
             out.extend_from_slice(key.as_bytes());
             out.push(b':');
-            if crate::decode::scan::is_key(key.as_bytes(), "data") && value.starts_with('{') {
+            if is_key(key.as_bytes(), "data") && value.starts_with('{') {
                 outcome =
                     std::mem::replace(&mut outcome, Ok(())).and_then(|()| self.fields(value, out));
             } else {

@@ -5,12 +5,14 @@
 //!
 //! Decoding and normalizing are one job: a record is written as a task while it is still in the cache.
 
+pub mod fit;
 pub mod layout;
 pub mod mapping;
 pub mod tasks;
 
 use std::sync::Arc;
 
+use self::fit::Fit;
 use self::layout::Layout;
 use self::mapping::Mapping;
 use self::tasks::{TaskMark, Tasks};
@@ -18,7 +20,7 @@ use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{Kind, Value};
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
-use crate::error::{Code, Fault};
+use crate::error::{Code, Fault, Result};
 use crate::place::SourceId;
 use crate::read::{Before, Body, Chunk, Shape, Start};
 
@@ -27,6 +29,8 @@ use crate::read::{Before, Body, Chunk, Shape, Start};
 pub struct Normalizer {
     /// What happens to fields on the way.
     pub mapping: Mapping,
+    /// What the labelling config asks of every task, if one is known.
+    pub fit: Option<Arc<Fit>>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -37,15 +41,28 @@ pub struct Normalizer {
     pub buffers: Buffers,
 }
 
+impl Normalizer {
+    /// Whether a table with these columns can be normalized at all.
+    ///
+    /// # Errors
+    /// When a column is missing, or two would have one name.
+    pub fn check_columns(&self, columns: &[String]) -> Result<()> {
+        self.mapping.check_columns(columns)?;
+        self.fit.as_ref().map_or(Ok(()), |fit| fit.columns(columns))
+    }
+}
+
 /// Starts the work on one chunk: the answers are made as they are asked for, about [`ANSWER_BYTES`] each.
 #[must_use]
 pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
-    let decoder = Decoder::new(&mut chunk, normalizer.nul);
+    let fit = normalizer.fit.as_deref();
+    let watch = fit.map_or_else(Arc::default, |fit| Arc::clone(fit.watch()));
+    let decoder = Decoder::new(&mut chunk, normalizer.nul, &watch);
     let columns = match &*chunk.shape {
         Shape::Table { columns, .. } | Shape::Columns(columns) => Some(columns.as_slice()),
         Shape::Json(_) | Shape::Lines | Shape::Rejects => None,
     };
-    let layout = Layout::new(columns, &normalizer.mapping);
+    let layout = Layout::new(columns, &normalizer.mapping, fit);
     TaskStream {
         normalizer: Arc::clone(normalizer),
         layout,
@@ -148,6 +165,11 @@ impl Consumer for Writer<'_> {
 
     #[inline]
     fn json(&mut self, mark: Mark, value: Value<'_>) {
+        if let Some(fit) = &self.normalizer.fit
+            && let Err(fault) = fit.json(&value)
+        {
+            return self.fault(mark, fault, value.text.as_bytes());
+        }
         let start = self.tasks.bytes.len();
         let mapping = &self.normalizer.mapping;
         let out = &mut self.tasks.bytes;
@@ -179,6 +201,11 @@ impl Consumer for Writer<'_> {
 
     #[inline]
     fn text(&mut self, mark: Mark, text: &str) {
+        if let Some(fit) = &self.normalizer.fit
+            && let Err(fault) = fit.unnamed("\"\"")
+        {
+            return self.fault(mark, fault, text.as_bytes());
+        }
         let start = self.tasks.bytes.len();
         let tasks = &mut self.tasks;
         tasks.bytes.extend_from_slice(&self.layout.single_open);
@@ -201,9 +228,14 @@ impl Consumer for Writer<'_> {
         let start = self.tasks.bytes.len();
         let tasks = &mut self.tasks;
         tasks.bytes.extend_from_slice(&self.layout.open);
-        for (column, key) in &self.layout.cells {
-            tasks.bytes.extend_from_slice(key);
-            if let Err(fault) = row.cell(*column, &mut tasks.bytes, &mut tasks.changes) {
+        for cell in &self.layout.cells {
+            tasks.bytes.extend_from_slice(&cell.before);
+            let from = tasks.bytes.len();
+            let mut outcome = row.cell(cell.column, &mut tasks.bytes, &mut tasks.changes);
+            if let (Ok(()), Some(need), Some(fit)) = (&outcome, cell.need, &self.normalizer.fit) {
+                outcome = fit.cell(need, &tasks.bytes[from..]);
+            }
+            if let Err(fault) = outcome {
                 return self.discard(mark, start, fault, row.raw());
             }
         }

@@ -163,6 +163,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             pick: None,
         },
         normalizer: Arc::new(Normalizer {
+            fit: None,
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
             nul: Nul::Reject,

@@ -1,0 +1,269 @@
+//! Whether a task fits the labelling config: every field that the config needs is there, and is of a type that the tag
+//! showing it takes. The server asks the same, and refuses a whole import for one task that does not fit.
+//!
+//! Fields are looked at where they are: noted while JSON is checked, known by their column in a table.
+
+mod misfit;
+
+use std::sync::Arc;
+
+use self::misfit::{missing, wrong_type};
+use super::mapping::Mapping;
+use crate::decode::scan::{Kind, Value, members, skip_space};
+use crate::decode::watch::{Watch, is_key};
+use crate::error::{Code, Error, Fault, Result};
+use crate::labelling_config::{DataKey, LabellingConfig};
+
+/// What a labelling config asks of every task.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    needs: Vec<Need>,
+    watch: Arc<Watch>,
+    /// What is wrong with every value that has no name of its own, if anything is.
+    unnamed: Option<Fault>,
+    /// What the field of such values needs.
+    data_key: Option<usize>,
+}
+
+/// One field that is needed.
+#[derive(Clone, Debug)]
+struct Need {
+    key: DataKey,
+    /// Its name in the source; none if it is a constant, which has been looked at.
+    field: Option<String>,
+    /// The names below it, for `a.b`.
+    below: Vec<String>,
+}
+
+/// What a JSON value is, by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Text,
+    Number,
+    Boolean,
+    List,
+    Object,
+    Null,
+}
+
+impl Type {
+    fn of(value: &[u8]) -> Type {
+        match value.first() {
+            Some(b'"') => Type::Text,
+            Some(b'[') => Type::List,
+            Some(b'{') => Type::Object,
+            Some(b't' | b'f') => Type::Boolean,
+            Some(b'n') => Type::Null,
+            _ => Type::Number,
+        }
+    }
+}
+
+impl Fit {
+    /// What `config` asks of tasks whose fields are mapped so.
+    ///
+    /// # Errors
+    /// When a constant does not fit.
+    pub fn new(config: &LabellingConfig, mapping: &Mapping) -> Result<Fit> {
+        let mut needs = Vec::with_capacity(config.keys.len());
+        for key in &config.keys {
+            let path = key.path();
+            let Some((name, below)) = path.split_first() else {
+                continue;
+            };
+            let mut need = Need {
+                key: key.clone(),
+                field: mapping.field_of(name).map(str::to_owned),
+                below: below.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            let constant = mapping.constants().find(|(set, _)| set == name);
+            if let Some((_, value)) = constant {
+                need.fits(value).map_err(|fault| {
+                    Error::from(Fault {
+                        code: Code::Usage,
+                        reason: format!("`--set {name}={value}`: {}", fault.reason),
+                        ..fault
+                    })
+                })?;
+                need.field = None;
+            } else if need.field.is_none() {
+                let reason = format!(
+                    "the labelling config needs `{}`, which `--pick` and `--map` leave out",
+                    key.key
+                );
+                return Err(Error::new(Code::Usage, reason));
+            }
+            needs.push(need);
+        }
+        let data_key = needs
+            .iter()
+            .position(|need| need.key.path().first() == Some(&mapping.data_key()));
+        let unnamed = needs
+            .iter()
+            .enumerate()
+            .find(|(i, need)| need.field.is_some() && Some(*i) != data_key)
+            .map(|(_, need)| missing(&need.key, &[(mapping.data_key(), "\"\"")]));
+        let watch = Watch {
+            data: needs.iter().filter_map(|need| need.field.clone()).collect(),
+            beside: Vec::new(),
+        };
+        Ok(Fit {
+            needs,
+            watch: Arc::new(watch),
+            unnamed,
+            data_key,
+        })
+    }
+
+    /// The fields to note while JSON is checked.
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// The needs that are fields of the source, in the order of [`Watch::data`].
+    fn fields(&self) -> impl Iterator<Item = (&Need, &str)> {
+        let field = |need| -> Option<(&Need, &str)> {
+            let need: &Need = need;
+            Some((need, need.field.as_deref()?))
+        };
+        self.needs.iter().filter_map(field)
+    }
+
+    /// Whether a JSON value, which has been checked, makes a task that fits.
+    ///
+    /// # Errors
+    /// What is missing or of the wrong type, with its offset in the value.
+    #[inline]
+    pub fn json(&self, value: &Value<'_>) -> Result<(), Fault> {
+        if value.kind == Kind::Other {
+            return self.unnamed(value.text);
+        }
+        for (i, (need, _)) in self.fields().enumerate() {
+            let Some(offset) = value.fields.data(i) else {
+                return Err(Self::missing_of(need, value));
+            };
+            let text = value.from(offset);
+            if !need.takes(Type::of(text.as_bytes())) || !need.below.is_empty() {
+                need.fits(text)
+                    .map_err(|fault| fault.at(offset - value.start))?;
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn missing_of(need: &Need, value: &Value<'_>) -> Fault {
+        let mut fields = Vec::new();
+        let mut data = value.text;
+        if value.kind == Kind::Task {
+            // The text has been checked.
+            let _ = members(value.text, |key, value| {
+                if is_key(key.as_bytes(), "data") {
+                    data = value;
+                }
+            });
+        }
+        let _ = members(data, |key, value| {
+            fields.push((key.trim_matches('"'), value));
+        });
+        missing(&need.key, &fields)
+    }
+
+    /// Whether a value with no name of its own makes a task that fits; it is given as JSON.
+    ///
+    /// # Errors
+    /// What is missing or of the wrong type.
+    #[inline]
+    pub fn unnamed(&self, value: &str) -> Result<(), Fault> {
+        if let Some(fault) = &self.unnamed {
+            return Err(fault.clone());
+        }
+        match self.data_key {
+            Some(need) => self.needs[need].fits(value),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the need that a column fills, if it fills one.
+    #[must_use]
+    pub fn need_of(&self, column: &str) -> Option<usize> {
+        let mut needs = self.needs.iter();
+        needs.position(|need| need.field.as_deref() == Some(column))
+    }
+
+    /// Whether a cell, written as JSON, fits the need that its column fills.
+    ///
+    /// # Errors
+    /// When it is of the wrong type.
+    #[inline]
+    pub fn cell(&self, need: usize, cell: &[u8]) -> Result<(), Fault> {
+        let need = &self.needs[need];
+        if need.takes(Type::of(cell)) && need.below.is_empty() {
+            return Ok(());
+        }
+        need.fits(std::str::from_utf8(cell).unwrap_or_default())
+    }
+
+    /// Whether a table with these columns can fit at all.
+    ///
+    /// # Errors
+    /// When a column is missing.
+    pub fn columns(&self, columns: &[String]) -> Result<()> {
+        for (need, field) in self.fields() {
+            if !columns.iter().any(|column| column == field) {
+                let columns: Vec<_> = columns.iter().map(|name| (name.as_str(), "")).collect();
+                return Err(missing(&need.key, &columns).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Need {
+    /// Whether a value of this type may stand at the top of it.
+    #[inline]
+    fn takes(&self, found: Type) -> bool {
+        let types = self.key.types();
+        match found {
+            Type::Text => types.text,
+            // Python's booleans are numbers.
+            Type::Number | Type::Boolean => types.number,
+            Type::List => types.list,
+            Type::Object => types.object,
+            Type::Null => types.null,
+        }
+    }
+
+    /// Whether a value fits, which `value` starts with.
+    #[cold]
+    fn fits(&self, value: &str) -> Result<(), Fault> {
+        let mut value = value;
+        for (i, name) in self.below.iter().enumerate() {
+            let mut next = None;
+            if value.starts_with('{') {
+                // What follows the object is not looked at.
+                let _ = members(value, |key, below| {
+                    if is_key(key.as_bytes(), name) {
+                        next = Some(below);
+                    }
+                });
+            }
+            let above = self.key.path()[..=i].join(".");
+            value = next.ok_or_else(|| {
+                let reason = format!(
+                    "the labelling config needs `{}`, `{above}` has no `{name}`",
+                    self.key.key
+                );
+                Fault::new(Code::FieldMissing, reason)
+                    .help("a field with a dot in its name does not count: it must be an object in an object")
+            })?;
+        }
+        let found = Type::of(&value.as_bytes()[skip_space(value.as_bytes(), 0)..]);
+        if self.takes(found) {
+            Ok(())
+        } else {
+            Err(wrong_type(&self.key, found))
+        }
+    }
+}
