@@ -104,6 +104,8 @@ impl Bench {
         command
             .arg(source)
             .args(["--to", &self.to(), "--interval", "0"])
+            // A server that was killed goes on with nothing.
+            .args(["--late", "20s"])
             .args(more);
         command
     }

@@ -227,6 +227,11 @@ pub struct ReachArguments {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
     pub import_timeout: Duration,
 
+    /// How long the server may go on with a request whose connection broke: the end of a run waits so long before its
+    /// last look at an import that was asked for twice
+    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = time)]
+    pub late: Duration,
+
     /// A PEM file with certificates to trust besides the machine's own
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,

@@ -23,6 +23,7 @@ use crate::sink::label_studio::target::Connection;
 pub(super) struct Access {
     pub(super) token: Token,
     pub(super) settings: Settings,
+    late: Duration,
 }
 
 impl Access {
@@ -41,7 +42,11 @@ impl Access {
             import_timeout: arguments.import_timeout,
             ..Settings::default()
         };
-        Ok(Access { token, settings })
+        Ok(Access {
+            token,
+            settings,
+            late: arguments.late,
+        })
     }
 
     /// The same, and how fast servers are filled.
@@ -50,6 +55,7 @@ impl Access {
             token: self.token,
             settings: self.settings,
             interval,
+            late: self.late,
             most_tasks: most.tasks,
             most_bytes: most.bytes,
         }

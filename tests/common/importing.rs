@@ -331,6 +331,7 @@ impl Machine {
         let addresses = self.addresses.iter().map(|text| Address::parse(text));
         let addresses = addresses.collect::<Result<Vec<_>>>()?;
         let connection = Connection {
+            late: Duration::from_mins(5),
             token: Token::parse(&self.token, "the test")?,
             settings: Settings::default(),
             interval: self.interval,

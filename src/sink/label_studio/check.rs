@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::LabelStudio;
 use super::send::{Sender, prefix};
-use super::settle::{Committed, Doubt, LATE, Upload, told};
+use super::settle::{Committed, Doubt, Upload, told};
 use crate::deliver::Run;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, RunLog, State};
@@ -55,7 +55,9 @@ impl LabelStudio {
         if let Some(asked) = entry.asked_again_at {
             let now = DateTime::<Utc>::from(self.journal.clock().wall());
             let elapsed = (now - asked).to_std().unwrap_or_default();
-            sender.wait(LATE.saturating_sub(elapsed)).await?;
+            sender
+                .wait(target.server.late.saturating_sub(elapsed))
+                .await?;
         }
         let stored = target.project.count(id).await;
         let stored = stored.map_err(Failure::into_error)?;

@@ -45,11 +45,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// How long after an import was asked for again its first request, which was never answered, may come to its end. An
-/// import that met a locked database was answered after 46 s (the contract, sections 0 and 5); no call tells whether one
-/// is still under way.
-pub(super) const LATE: Duration = Duration::from_mins(5);
-
 /// An upload whose tasks are to be made.
 pub(super) struct Upload {
     /// The import's number in the run.
@@ -264,7 +259,7 @@ impl Sender<'_> {
     /// What the server fails on every time is given up, so that what is wrong with it can be left out.
     async fn failed(&self, upload: &Upload, cause: &str, again: bool) -> Result<Error> {
         if again {
-            self.wait(LATE).await?;
+            self.wait(self.target.server.late).await?;
         }
         let stored = self.target.project.count(upload.id).await;
         if stored.map_err(Failure::into_error)?.tasks == 0 {
