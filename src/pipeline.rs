@@ -83,7 +83,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     *around.rejects() = RejectsFile::new(sink.rejects(), from.map(|from| (from, &*names)))?;
 
-    let normalizer = Arc::clone(&plan.normalizer);
+    let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
         normalize::tasks(&normalizer, chunk)
     })?;

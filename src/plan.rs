@@ -117,7 +117,12 @@ impl Plan {
                 "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}",
                 encoding.map(encoding_rs::Encoding::name)
             ),
-            normalizer: format!("{:?} {:?}", self.normalizer.mapping, self.normalizer.nul),
+            normalizer: format!(
+                "{:?} {:?} {}",
+                self.normalizer.mapping,
+                self.normalizer.nul,
+                self.normalizer.provenance.is_some()
+            ),
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
         };

@@ -17,7 +17,8 @@ use self::limits::{Limits, Wanted};
 use self::tracker::Tracker;
 use crate::decode::{Changes, Mark};
 use crate::error::{Code, Error, Fault};
-use crate::normalize::tasks::{Rejected, Tasks};
+use crate::normalize::provenance::number;
+use crate::normalize::tasks::{Rejected, TaskMark, Tasks};
 use crate::place::Place;
 use crate::rejects::Reject;
 
@@ -93,6 +94,16 @@ impl Batcher {
     /// Those of the outlet.
     pub fn push<O: Outlet>(&mut self, mut tasks: Tasks, outlet: &mut O) -> Result<(), O::Refused> {
         self.tracker.enter(tasks.source, tasks.start);
+        if tasks.numbered {
+            for i in 0..tasks.marks.len() {
+                let TaskMark { end, mark } = tasks.marks[i];
+                let start = tasks.task_start(i);
+                number(
+                    &mut tasks.bytes[start..end],
+                    self.tracker.place(mark).record,
+                );
+            }
+        }
         let mut next = 0;
         while next < tasks.marks.len() {
             let place = |i: usize| self.tracker.place(tasks.marks[i].mark);

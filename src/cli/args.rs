@@ -122,6 +122,10 @@ pub struct FieldArguments {
     #[arg(long)]
     pub no_validation: bool,
 
+    /// Say in each task's `meta.source` where it is from: source, record and run
+    #[arg(long)]
+    pub provenance: bool,
+
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]
     pub nul: NulArgument,

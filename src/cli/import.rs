@@ -70,6 +70,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
             .map(|config| Fit::new(&config, &mapping))
             .transpose()?,
     };
-    let fields = Fields { mapping, fit, nul };
+    let fields = Fields {
+        mapping,
+        fit,
+        provenance: fields.provenance,
+        nul,
+    };
     Ok(limits.plan(listing, reading, fields, bounds))
 }

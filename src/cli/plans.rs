@@ -10,6 +10,7 @@ use crate::decode::Nul;
 use crate::normalize::Normalizer;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
+use crate::normalize::provenance::Provenance;
 use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
 use crate::read::{RECORDS_IN_MEMORY, Reading};
 use crate::source::local::Listing;
@@ -27,6 +28,7 @@ const CHUNK_BYTES: usize = if cfg!(debug_assertions) {
 pub(super) struct Fields {
     pub(super) mapping: Mapping,
     pub(super) fit: Option<Fit>,
+    pub(super) provenance: bool,
     pub(super) nul: Nul,
 }
 
@@ -52,14 +54,19 @@ impl LimitArguments {
         fields: Fields,
         bounds: Limits,
     ) -> Plan {
+        let run = new_run_id();
+        let provenance = fields
+            .provenance
+            .then(|| Provenance::new(&run, &listing.sources));
         Plan {
-            run: new_run_id(),
+            run,
             sources: listing.sources,
             left_out: listing.left_out,
             reading,
             normalizer: Arc::new(Normalizer {
                 mapping: fields.mapping,
                 fit: fields.fit.map(Arc::new),
+                provenance,
                 nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,

@@ -39,6 +39,11 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// The run that this is, where it may be one that was begun before; known once it has begun.
+    fn run(&self) -> Option<&str> {
+        None
+    }
+
     /// Where records that became no task are written, if anywhere; known once it has begun.
     fn rejects(&self) -> Option<PathBuf> {
         None

@@ -8,6 +8,7 @@
 pub mod fit;
 pub mod layout;
 pub mod mapping;
+pub mod provenance;
 pub mod tasks;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use self::fit::Fit;
 use self::layout::Layout;
 use self::mapping::Mapping;
+use self::provenance::Provenance;
 use self::tasks::{TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
@@ -31,6 +33,8 @@ pub struct Normalizer {
     pub mapping: Mapping,
     /// What the labelling config asks of every task, if one is known.
     pub fit: Option<Arc<Fit>>,
+    /// What is said of where tasks are from, if anything is.
+    pub provenance: Option<Provenance>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -42,6 +46,18 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
+    /// The same for the tasks of another run.
+    #[must_use]
+    pub fn of_run(self: &Arc<Self>, run: &str) -> Arc<Normalizer> {
+        match &self.provenance {
+            None => Arc::clone(self),
+            Some(provenance) => Arc::new(Normalizer {
+                provenance: Some(provenance.of_run(run)),
+                ..(**self).clone()
+            }),
+        }
+    }
+
     /// Whether a table with these columns can be normalized at all.
     ///
     /// # Errors
@@ -95,13 +111,14 @@ impl Iterator for TaskStream {
             .normalizer
             .buffers
             .take(ANSWER_BYTES + ANSWER_BYTES / 4);
-        let tasks = Tasks::new(
+        let mut tasks = Tasks::new(
             self.source,
             self.start,
             Arc::clone(&self.shape),
             Arc::clone(&self.held),
             buffer,
         );
+        tasks.numbered = self.normalizer.provenance.is_some();
         let mut writer = Writer {
             normalizer: &self.normalizer,
             layout: &self.layout,
@@ -126,8 +143,17 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Ends the task that starts at `start`: a mark and a separator, or a reject if it is too large.
+    /// Ends the task that starts at `start`, of which only the data is written.
+    #[inline]
     fn finish(&mut self, mark: Mark, start: usize, raw: &[u8]) {
+        if let Some(provenance) = &self.normalizer.provenance {
+            provenance.add(self.tasks.source, &mut self.tasks.bytes);
+        }
+        self.end(mark, start, raw);
+    }
+
+    /// Ends the task that starts at `start`: a mark and a separator, or a reject if it is too large.
+    fn end(&mut self, mark: Mark, start: usize, raw: &[u8]) {
         let bytes = self.tasks.bytes.len() - start;
         let most = self.normalizer.task_bytes;
         if bytes > most {
@@ -173,7 +199,7 @@ impl Consumer for Writer<'_> {
         let start = self.tasks.bytes.len();
         let mapping = &self.normalizer.mapping;
         let out = &mut self.tasks.bytes;
-        let outcome = match value.kind {
+        let mut outcome = match value.kind {
             Kind::Task if mapping.is_identity() => {
                 out.extend_from_slice(value.text.as_bytes());
                 Ok(())
@@ -193,6 +219,20 @@ impl Consumer for Writer<'_> {
                 Ok(())
             }
         };
+        if value.kind == Kind::Task
+            && outcome.is_ok()
+            && let Some(provenance) = &self.normalizer.provenance
+        {
+            let task = std::str::from_utf8(&out[start..]).unwrap_or_default();
+            outcome = provenance.add_to_task(self.tasks.source, task).map(|task| {
+                out.truncate(start);
+                out.extend_from_slice(&task);
+            });
+            return match outcome {
+                Ok(()) => self.end(mark, start, value.text.as_bytes()),
+                Err(fault) => self.discard(mark, start, fault, value.text.as_bytes()),
+            };
+        }
         match outcome {
             Ok(()) => self.finish(mark, start, value.text.as_bytes()),
             Err(fault) => self.discard(mark, start, fault, value.text.as_bytes()),

@@ -24,6 +24,8 @@ pub struct Tasks {
     pub bytes: Buffer,
     /// Where each task ends, and where its record stands.
     pub marks: Vec<TaskMark>,
+    /// Whether each task has room for its record's number.
+    pub numbered: bool,
     /// Records that became no task, in order.
     pub rejected: Vec<Rejected>,
     /// What was changed in the data.
@@ -72,6 +74,7 @@ impl Tasks {
             shape,
             bytes,
             marks: Vec::new(),
+            numbered: false,
             rejected: Vec::new(),
             changes: Changes::default(),
             extent: None,

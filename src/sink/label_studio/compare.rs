@@ -84,6 +84,7 @@ impl Compared {
 
 /// Takes tasks as a target does, and compares them.
 pub struct Comparison {
+    run: String,
     imports: Vec<(Entry, Target)>,
     /// Those whose content is compared; the others are passed over.
     chosen: BTreeSet<u64>,
@@ -120,6 +121,7 @@ impl Comparison {
         }
         let path = log.journal().rejects_of(&log.run().id);
         Ok(Comparison {
+            run: log.run().id.clone(),
             imports,
             chosen,
             refused: refused(&path, sources)?,
@@ -206,6 +208,10 @@ impl Comparison {
 impl Sink for Comparison {
     fn begin<'a>(&'a self, _run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
         futures::future::ok(Begin::First).boxed()
+    }
+
+    fn run(&self) -> Option<&str> {
+        Some(&self.run)
     }
 
     fn store(&self) -> Store {

@@ -246,6 +246,10 @@ impl Sink for LabelStudio {
         self.begin_or_go_on(run).boxed()
     }
 
+    fn run(&self) -> Option<&str> {
+        Some(self.run_id())
+    }
+
     fn store(&self) -> Store {
         Store::Divisible
     }
