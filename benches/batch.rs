@@ -41,6 +41,10 @@ impl Outlet for Discard {
         Ok(())
     }
 
+    fn duplicate(&mut self, _place: Place) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn passed(&mut self, _: u64, _: Changes) {}
 
     fn fatal(&mut self, _: Reject) -> Result<(), Error> {

@@ -99,6 +99,8 @@ codes! {
     LabelConfig = "label-config",
     /// More records were rejected than the run accepts.
     TooManyRejects = "too-many-rejects",
+    /// What does not fit in memory cannot be kept on disk.
+    Spill = "spill",
     /// A signal stopped the run.
     Interrupted = "interrupted",
     /// The record of runs and imports cannot be read or written, or does not allow what was to be recorded.

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::alone::alone;
 use self::alone::{runtime, stopped, until_signal, until_stopped};
 use crate::batch::import::Import;
+use crate::batch::known::Known;
 use crate::batch::limits::Wanted;
 use crate::batch::{Batcher, Outlet};
 use crate::budget::Budget;
@@ -34,12 +35,15 @@ use crate::normalize::{self, TaskStream};
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
 use crate::read::{Ended, Reader};
-use crate::rejects::{Reject, RejectsFile};
+use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
 
 /// The reader thread's name.
 pub const READER: &str = "sluice-reader";
+
+/// The part of a run's memory that `--dedupe` takes besides.
+const KNOWN_SHARE: usize = 4;
 
 /// The batcher thread's name.
 const BATCHER: &str = "sluice-batcher";
@@ -59,7 +63,7 @@ pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
     let mut receipts = Vec::new();
     let around = Arc::new(Around::new(plan, watch));
     let outcome = run_to_end(&around, sink, &mut receipts);
-    let kept = around.rejects().finish();
+    let kept = around.rejects().finish().and(around.duplicates().finish());
     // Whatever else went wrong on the way down, what ended the run came first.
     let outcome = match around.stop.take_cause() {
         Some(cause) => Err(cause.into()),
@@ -81,7 +85,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         Begin::Nothing => return runtime.block_on(sink.finish(&**around)),
     };
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
-    *around.rejects() = RejectsFile::new(sink.rejects(), from.map(|from| (from, &*names)))?;
+    let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
+    let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
+    *around.rejects() = RecordsFile::new(rejects, from_name)?;
+    *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
@@ -90,6 +97,9 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
+    let dedupe = plan.normalizer.dedupe.is_some();
+    // What came before is known only to those who read it.
+    let read_from = from.filter(|_| !dedupe);
 
     let reading = Arc::clone(around);
     let reader = start(READER, move || {
@@ -106,7 +116,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             budget: &budget,
             stop,
             progress: Arc::clone(&watch.progress),
-            from,
+            from: read_from,
             seen,
             check_columns: &check_columns,
             submit: &submit,
@@ -127,9 +137,14 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         wanted.unwrap_or(plan.limits.all()),
         sink.store(),
     );
-    let batcher = match from {
+    let batcher = match read_from {
         Some(place) => batcher.starting_at(place),
         None => batcher,
+    };
+    let batcher = if dedupe {
+        batcher.leaving_out(Known::new(plan.memory / KNOWN_SHARE), from)
+    } else {
+        batcher
     };
     let answers = answers.until(stop);
     let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
@@ -160,7 +175,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
 struct Around {
     plan: Arc<Plan>,
     watch: Arc<Watch>,
-    rejects: Mutex<RejectsFile>,
+    rejects: Mutex<RecordsFile>,
+    duplicates: Mutex<RecordsFile>,
     stop: Arc<Stop>,
     stopped: watch::Receiver<bool>,
 }
@@ -173,13 +189,20 @@ impl Around {
             plan: Arc::clone(plan),
             watch: Arc::clone(watch),
             rejects: Mutex::default(),
+            duplicates: Mutex::default(),
             stop,
             stopped,
         }
     }
 
-    fn rejects(&self) -> MutexGuard<'_, RejectsFile> {
+    fn rejects(&self) -> MutexGuard<'_, RecordsFile> {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn duplicates(&self) -> MutexGuard<'_, RecordsFile> {
+        self.duplicates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn source(&self, place: Place) -> &Arc<str> {
@@ -204,8 +227,15 @@ impl Around {
     fn rejected(&self, reject: &Reject) -> Result<()> {
         let source = self.source(reject.place);
         self.watch.counters.rejected(reject, source);
-        self.rejects().write(reject, source)?;
+        self.rejects().write(reject.line(source))?;
         self.judge(false)
+    }
+
+    fn duplicate(&self, place: Place) -> Result<()> {
+        let spot = self.spot(Some(place));
+        self.watch.counters.duplicate(&spot);
+        self.duplicates()
+            .write(duplicate_line(place, self.source(place)))
     }
 
     /// Ends the run when there are more rejects than it accepts.
@@ -336,6 +366,10 @@ impl Outlet for Downstream {
 
     fn reject(&mut self, reject: Reject) -> Result<(), Refused> {
         Ok(self.around.rejected(&reject)?)
+    }
+
+    fn duplicate(&mut self, place: Place) -> Result<(), Refused> {
+        Ok(self.around.duplicate(place)?)
     }
 
     fn passed(&mut self, records: u64, changes: Changes) {

@@ -118,10 +118,11 @@ impl Plan {
                 encoding.map(encoding_rs::Encoding::name)
             ),
             normalizer: format!(
-                "{:?} {:?} {}",
+                "{:?} {:?} {} {:?}",
                 self.normalizer.mapping,
                 self.normalizer.nul,
-                self.normalizer.provenance.is_some()
+                self.normalizer.provenance.is_some(),
+                self.normalizer.dedupe
             ),
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),

@@ -122,17 +122,43 @@ impl Reject {
     }
 }
 
-/// The file that rejects are written to; it is not there before there is one.
+/// The line of a record that came before and was left out.
+#[must_use]
+pub fn duplicate_line(place: Place, source: &str) -> String {
+    #[derive(Serialize)]
+    struct Duplicate<'a> {
+        source: &'a str,
+        record: u64,
+        #[serde(flatten)]
+        at: At,
+    }
+    let duplicate = Duplicate {
+        source,
+        record: place.record,
+        at: place.at,
+    };
+    serde_json::to_string(&duplicate).unwrap_or_default()
+}
+
+/// A file that lists records, a line of JSON with `source` and `record` each: those that were rejected, or left out as
+/// duplicates. It is not there before there is one.
 #[derive(Debug, Default)]
-pub struct RejectsFile {
+pub struct RecordsFile {
     path: Option<PathBuf>,
     file: Option<BufWriter<File>>,
     /// Whether there is anything that may not be on the disk.
     dirty: bool,
 }
 
-impl RejectsFile {
-    /// A file at `path`, or none at all. Where a run goes on `from` a place, the rejects before it are kept, else none
+impl RecordsFile {
+    /// Where the duplicates of a run are listed whose rejects are at `rejects`.
+    #[must_use]
+    pub fn of_duplicates(rejects: &Path) -> PathBuf {
+        let name = rejects.file_name().unwrap_or_default().to_string_lossy();
+        rejects.with_file_name(name.replacen("rejects", "duplicates", 1))
+    }
+
+    /// A file at `path`, or none at all. Where a run goes on `from` a place, the records before it are kept, else none
     /// that is there; `names` are those of the run's sources.
     ///
     /// # Errors
@@ -150,22 +176,21 @@ impl RejectsFile {
             },
             (None, _) => None,
         };
-        Ok(RejectsFile {
+        Ok(RecordsFile {
             path,
             file,
             dirty: false,
         })
     }
 
-    /// Adds a reject.
+    /// Adds a record, by its line.
     ///
     /// # Errors
     /// When the file cannot be written: a reject that is not kept would be lost.
-    pub fn write(&mut self, reject: &Reject, source: &str) -> Result<()> {
+    pub fn write(&mut self, mut line: String) -> Result<()> {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let mut line = reject.line(source);
         line.push('\n');
         let file = if let Some(file) = &mut self.file {
             file
@@ -203,7 +228,7 @@ impl RejectsFile {
     }
 }
 
-/// Leaves in a file only the rejects of records before a place, and opens it for more; nothing if there is no file.
+/// Leaves in a file only the records before a place, and opens it for more; nothing if there is no file.
 fn keep_before(
     path: &Path,
     from: Place,
@@ -245,7 +270,7 @@ fn keep_before(
 fn unwritable(path: &Path, cause: &std::io::Error) -> Error {
     Error::new(
         Code::TargetWrite,
-        format!("cannot write the rejects to `{}`: {cause}", path.display()),
+        format!("cannot write to `{}`: {cause}", path.display()),
     )
 }
 

@@ -109,6 +109,7 @@ impl Input {
             normalizer: Arc::new(Normalizer {
                 fit: None,
                 provenance: None,
+                dedupe: None,
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
                 nul: Nul::Reject,

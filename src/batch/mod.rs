@@ -8,11 +8,13 @@
 
 pub mod body;
 pub mod import;
+pub mod known;
 pub mod limits;
 pub mod tracker;
 
 use self::body::Store;
 use self::import::{Filling, Import, Push};
+use self::known::Known;
 use self::limits::{Limits, Wanted};
 use self::tracker::Tracker;
 use crate::decode::{Changes, Mark};
@@ -46,6 +48,12 @@ pub trait Outlet {
     /// When that was one too many.
     fn reject(&mut self, reject: Reject) -> Result<(), Self::Refused>;
 
+    /// Hears of a record that came before and is left out.
+    ///
+    /// # Errors
+    /// When that cannot be kept.
+    fn duplicate(&mut self, place: Place) -> Result<(), Self::Refused>;
+
     /// Hears what was changed in the data, and how many records have passed.
     fn passed(&mut self, records: u64, changes: Changes);
 
@@ -64,6 +72,10 @@ pub struct Batcher {
     wanted: Wanted,
     filling: Filling,
     number: u64,
+    /// The records that have passed, where those that come again are left out.
+    known: Option<Known>,
+    /// The first record that is not passed over.
+    from: Option<Place>,
 }
 
 impl Batcher {
@@ -78,7 +90,18 @@ impl Batcher {
             tracker: Tracker::default(),
             filling,
             number: 1,
+            known: None,
+            from: None,
         }
+    }
+
+    /// The same, which leaves out records that came before. Where a run goes on `from` a place, those before it are to
+    /// be read again, and are remembered and otherwise passed over.
+    #[must_use]
+    pub fn leaving_out(mut self, known: Known, from: Option<Place>) -> Self {
+        self.known = Some(known);
+        self.from = from;
+        self
     }
 
     /// The same, where reading starts at `place`: every task has the place that it has in a run from the beginning.
@@ -103,6 +126,11 @@ impl Batcher {
                     self.tracker.place(mark).record,
                 );
             }
+        }
+        if let Some(mut known) = self.known.take() {
+            let outcome = self.sift(&mut known, &mut tasks, outlet);
+            self.known = Some(known);
+            outcome?;
         }
         let mut next = 0;
         while next < tasks.marks.len() {
@@ -140,12 +168,53 @@ impl Batcher {
             outlet.fatal(Reject::fatal(place, fatal, &tasks.shape))?;
         }
         if let Some(extent) = tasks.extent {
+            let before = self.tracker.reached();
             self.tracker.leave(extent);
-            outlet.passed(extent.records, tasks.changes);
+            let over = before.map_or(0, |first| self.passed_over(first));
+            outlet.passed(extent.records.saturating_sub(over), tasks.changes);
         } else {
             outlet.passed(0, tasks.changes);
         }
         Ok(())
+    }
+
+    /// Leaves out the tasks of records that came before, and all that was done in an earlier process.
+    fn sift<O: Outlet>(
+        &self,
+        known: &mut Known,
+        tasks: &mut Tasks,
+        outlet: &mut O,
+    ) -> Result<(), O::Refused> {
+        let done = |place: Place| self.from.is_some_and(|from| place < from);
+        let mut keep = Vec::with_capacity(tasks.marks.len());
+        for (TaskMark { mark, .. }, hash) in tasks.marks.iter().zip(&tasks.hashes) {
+            let place = self.tracker.place(*mark);
+            let is_new = match hash {
+                Some(hash) => known.is_new(*hash)?,
+                None => true,
+            };
+            if !is_new && !done(place) {
+                outlet.duplicate(place)?;
+            }
+            keep.push(is_new && !done(place));
+        }
+        if keep.contains(&false) {
+            tasks.retain(&keep);
+        }
+        let tracker = &self.tracker;
+        tasks
+            .rejected
+            .retain(|rejected| !done(tracker.place(rejected.mark)));
+        Ok(())
+    }
+
+    /// How many records of a chunk, which starts at `first`, were done in an earlier process.
+    fn passed_over(&self, first: Place) -> u64 {
+        match self.from {
+            Some(from) if from.source > first.source => u64::MAX,
+            Some(from) if from.source == first.source => from.record.saturating_sub(first.record),
+            _ => 0,
+        }
     }
 
     /// Hands on the rejects before a mark, or all.

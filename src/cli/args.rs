@@ -126,6 +126,11 @@ pub struct FieldArguments {
     #[arg(long)]
     pub provenance: bool,
 
+    /// Leave out records that came before in this run: those with the same `content`, or with the same value of a field
+    /// of the task; the first wins, the others are listed in `duplicates.jsonl`
+    #[arg(long, value_name = "content|KEY")]
+    pub dedupe: Option<String>,
+
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]
     pub nul: NulArgument,

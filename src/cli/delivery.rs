@@ -268,11 +268,12 @@ fn not_conserved(totals: &Totals) -> Option<Error> {
             records,
             tasks,
             rejects,
+            duplicates,
             ..
         } = totals;
         Error::new(
             Code::Internal,
-            format!("{records} records became {tasks} tasks and {rejects} rejects"),
+            format!("{records} records became {tasks} tasks, {rejects} rejects and {duplicates} duplicates"),
         )
     })
 }

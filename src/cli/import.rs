@@ -9,6 +9,7 @@ use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::Result;
+use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::plan::Plan;
@@ -74,6 +75,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         mapping,
         fit,
         provenance: fields.provenance,
+        dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,
     };
     Ok(limits.plan(listing, reading, fields, bounds))

@@ -27,6 +27,8 @@ pub(super) struct Manifest<'a> {
     records: u64,
     tasks: u64,
     rejects: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicates: Option<u64>,
     bytes: u64,
     imports: &'a [Receipt],
 }
@@ -48,6 +50,7 @@ impl<'a> Manifest<'a> {
             records: report.totals.records,
             tasks: report.totals.tasks,
             rejects: report.totals.rejects,
+            duplicates: (plan.normalizer.dedupe.is_some()).then_some(report.totals.duplicates),
             bytes: report.totals.bytes,
             imports: &report.deliveries,
         })

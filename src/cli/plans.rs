@@ -8,6 +8,7 @@ use crate::batch::limits::Limits;
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
 use crate::normalize::Normalizer;
+use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
@@ -29,6 +30,7 @@ pub(super) struct Fields {
     pub(super) mapping: Mapping,
     pub(super) fit: Option<Fit>,
     pub(super) provenance: bool,
+    pub(super) dedupe: Option<Dedupe>,
     pub(super) nul: Nul,
 }
 
@@ -67,6 +69,7 @@ impl LimitArguments {
                 mapping: fields.mapping,
                 fit: fields.fit.map(Arc::new),
                 provenance,
+                dedupe: fields.dedupe,
                 nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,

@@ -5,6 +5,7 @@
 //!
 //! Decoding and normalizing are one job: a record is written as a task while it is still in the cache.
 
+pub mod dedupe;
 pub mod fit;
 pub mod layout;
 pub mod mapping;
@@ -13,6 +14,7 @@ pub mod tasks;
 
 use std::sync::Arc;
 
+use self::dedupe::Dedupe;
 use self::fit::Fit;
 use self::layout::Layout;
 use self::mapping::Mapping;
@@ -35,6 +37,8 @@ pub struct Normalizer {
     pub fit: Option<Arc<Fit>>,
     /// What is said of where tasks are from, if anything is.
     pub provenance: Option<Provenance>,
+    /// By what records that come again are known, if they are to be left out.
+    pub dedupe: Option<Dedupe>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -171,6 +175,11 @@ impl Writer<'_> {
                     *byte = b' ';
                 }
             }
+        }
+        if let Some(dedupe) = &self.normalizer.dedupe {
+            let task = std::str::from_utf8(&self.tasks.bytes[start..]);
+            let hash = task.ok().and_then(|task| dedupe.hash(task));
+            self.tasks.hashes.push(hash);
         }
         let end = self.tasks.bytes.len();
         self.tasks.marks.push(TaskMark { end, mark });

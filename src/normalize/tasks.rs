@@ -24,6 +24,8 @@ pub struct Tasks {
     pub bytes: Buffer,
     /// Where each task ends, and where its record stands.
     pub marks: Vec<TaskMark>,
+    /// What stands for each task, where records that come again are to be left out.
+    pub hashes: Vec<Option<u128>>,
     /// Whether each task has room for its record's number.
     pub numbered: bool,
     /// Records that became no task, in order.
@@ -74,6 +76,7 @@ impl Tasks {
             shape,
             bytes,
             marks: Vec::new(),
+            hashes: Vec::new(),
             numbered: false,
             rejected: Vec::new(),
             changes: Changes::default(),
@@ -88,6 +91,25 @@ impl Tasks {
     pub fn reject(&mut self, mark: Mark, fault: Fault, raw: &[u8]) {
         let raw = raw[..raw.len().min(RAW_BYTES)].to_vec();
         self.rejected.push(Rejected { mark, fault, raw });
+    }
+
+    /// Leaves out the tasks that are not to be kept; `keep` has a word on each.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let (mut start, mut written, mut kept) = (0, 0, 0);
+        for (i, keep) in keep.iter().enumerate() {
+            let TaskMark { end, mark } = self.marks[i];
+            if *keep {
+                // The separator goes with its task.
+                self.bytes.copy_within(start..=end, written);
+                let moved = written + end - start;
+                self.marks[kept] = TaskMark { end: moved, mark };
+                written = moved + 1;
+                kept += 1;
+            }
+            start = end + 1;
+        }
+        self.marks.truncate(kept);
+        self.bytes.truncate(written);
     }
 
     /// Where task `i` starts in the buffer.

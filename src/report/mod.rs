@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::decode::Changes;
 use crate::deliver::Receipt;
+use crate::place::Spot;
 use crate::read::Progress;
 use crate::rejects::Reject;
 
@@ -58,6 +59,8 @@ pub struct Counters {
     pub records: AtomicU64,
     /// Records that became no task.
     pub rejects: AtomicU64,
+    /// Records that came before and were left out.
+    pub duplicates: AtomicU64,
     /// Tasks in imports that are delivered.
     pub tasks: AtomicU64,
     /// Imports delivered.
@@ -71,6 +74,7 @@ pub struct Counters {
 struct Details {
     changes: Changes,
     codes: BTreeMap<&'static str, Rejects>,
+    first_duplicates: Vec<String>,
 }
 
 /// The rejects of one code.
@@ -110,6 +114,15 @@ impl Counters {
         self.rejects.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Counts a record that came before and is left out.
+    pub fn duplicate(&self, spot: &Spot) {
+        self.duplicates.fetch_add(1, Ordering::Relaxed);
+        let mut details = self.details();
+        if details.first_duplicates.len() < FIRST_PLACES {
+            details.first_duplicates.push(spot.to_string());
+        }
+    }
+
     /// Counts a delivery.
     pub fn delivered(&self, receipt: &Receipt) {
         self.tasks
@@ -142,6 +155,8 @@ impl Counters {
             records: self.records.load(Ordering::Relaxed),
             tasks: self.tasks.load(Ordering::Relaxed),
             rejects: self.rejects.load(Ordering::Relaxed),
+            duplicates: self.duplicates.load(Ordering::Relaxed),
+            first_duplicates: details.first_duplicates.clone(),
             imports: self.imports.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             changes: details.changes,
@@ -176,6 +191,12 @@ pub struct Totals {
     pub tasks: u64,
     /// Records that became no task.
     pub rejects: u64,
+    /// Records that came before and were left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duplicates: u64,
+    /// The first few of those: where they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first_duplicates: Vec<String>,
     /// Imports delivered.
     pub imports: u64,
     /// Their bytes.
@@ -187,11 +208,16 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Whether every record is a task or a reject.
+    /// Whether every record is a task, a reject or a duplicate.
     #[must_use]
     pub fn is_conserved(&self) -> bool {
-        self.records == self.tasks + self.rejects
+        self.records == self.tasks + self.rejects + self.duplicates
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The report of a run, as `--report` writes it.

@@ -42,6 +42,19 @@ pub fn summary(report: &Report, target: &str) -> String {
             let _ = writeln!(text, "    help: {help}");
         }
     }
+    if totals.duplicates > 0 {
+        let _ = writeln!(
+            text,
+            "  {} records came before and were left out",
+            HumanCount(totals.duplicates)
+        );
+        for first in &totals.first_duplicates {
+            let _ = writeln!(text, "    {first}");
+        }
+        if totals.duplicates > totals.first_duplicates.len() as u64 {
+            let _ = writeln!(text, "    ...");
+        }
+    }
     if totals.changes.nulled > 0 {
         let _ = writeln!(
             text,

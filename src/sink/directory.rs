@@ -24,6 +24,9 @@ pub const MANIFEST: &str = "manifest.json";
 /// The rejects' name.
 pub const REJECTS: &str = "rejects.jsonl";
 
+/// The name of the list of duplicates.
+pub const DUPLICATES: &str = "duplicates.jsonl";
+
 /// Imports on their way at once: the disk may be slower than the rest for a while.
 const AT_ONCE: usize = 4;
 
@@ -102,6 +105,7 @@ fn is_ours(path: &Path) -> bool {
         .and_then(|rest| rest.strip_suffix(".json"));
     name == MANIFEST
         || name == REJECTS
+        || name == DUPLICATES
         || name.ends_with(PARTIAL)
         || import.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -165,6 +165,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         normalizer: Arc::new(Normalizer {
             fit: None,
             provenance: None,
+            dedupe: None,
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
             nul: Nul::Reject,
