@@ -17,6 +17,7 @@ use sluice::decode::Nul;
 use sluice::deliver::{Begin, Receipt, Run, Sink};
 use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
+use sluice::normalize::dedupe::Dedupe;
 use sluice::normalize::mapping::Mapping;
 use sluice::pipeline;
 use sluice::place::Place;
@@ -39,6 +40,7 @@ pub struct Options {
     pub max_rejects: Tolerance,
     pub from: Option<Place>,
     pub seen: Option<Arc<Seen>>,
+    pub dedupe: Option<Dedupe>,
 }
 
 impl Default for Options {
@@ -53,6 +55,7 @@ impl Default for Options {
             max_rejects: Tolerance::Percent(100.0),
             from: None,
             seen: None,
+            dedupe: None,
         }
     }
 }
@@ -165,7 +168,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         normalizer: Arc::new(Normalizer {
             fit: None,
             provenance: None,
-            dedupe: None,
+            dedupe: options.dedupe.clone(),
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
             nul: Nul::Reject,
