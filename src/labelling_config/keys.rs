@@ -11,6 +11,10 @@ pub struct DataKey {
 
 /// What may stand in a field, as the server asks (the contract, section 7). An empty text, list or object will do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "a set of types, each in it or not"
+)]
 pub struct Types {
     /// Text.
     pub text: bool,

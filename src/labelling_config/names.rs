@@ -1,9 +1,9 @@
 //! Names: each stands once, and every `toName` names something.
 //!
-//! The server looks for both with regular expressions, `name="([^"]*)"` and `toName="([^"]*)"`, in the config as Python's
-//! ElementTree writes it (`core/label_config.py`, `validate_label_config`). So attributes whose names only end in `name`
-//! count (`toname`, `a:name`), as does text that looks like one; comments do not, and single quotes make no difference.
-//! The same is done here.
+//! The server looks for both with regular expressions, `name="([^"]*)"` and `toName="([^"]*)"`, in the config as
+//! Python's ElementTree writes it (`core/label_config.py`, `validate_label_config`). So attributes whose names only end
+//! in `name` count (`toname`, `a:name`), as does text that looks like one; comments do not, and single quotes make no
+//! difference. The same is done here.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -70,7 +70,8 @@ fn unknown(to_name: &str, names: &HashMap<&str, bool>) -> String {
 #[derive(Default)]
 struct Written {
     text: String,
-    /// Where a part starts here, where it stands in the config, and whether it is an attribute called `name` or `toName`.
+    /// Where a part starts here, where it stands in the config, and whether it is an attribute called `name` or
+    /// `toName`.
     parts: Vec<(usize, usize, bool)>,
 }
 
