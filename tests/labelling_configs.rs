@@ -269,19 +269,19 @@ fn a_tag_tells_what_its_field_holds() {
         (series.key(), series.value_type()),
         (Some("csv"), Some(ValueType::Json))
     );
-    let holds = |name: &str| config.object(name).and_then(|tag| tag.value_type());
+    let holds = |name: &str| config.object(name).and_then(Tag::value_type);
     assert_eq!(holds("t"), Some(ValueType::Url));
     assert_eq!(holds("h"), Some(ValueType::Text));
     assert_eq!(holds("p"), Some(ValueType::Json));
     assert_eq!(holds("a"), Some(ValueType::Url));
     assert_eq!(
-        config.object("t").and_then(|tag| tag.resolver()),
+        config.object("t").and_then(Tag::resolver),
         Some("csv|column=a")
     );
     assert_eq!(
         read("<View><TimeSeries name='s' value='$x'/></View>")
             .time_series()
-            .and_then(|s| s.value_type()),
+            .and_then(Tag::value_type),
         Some(ValueType::Url)
     );
     assert_eq!(read("<View/>").time_series(), None);
