@@ -12,7 +12,7 @@ use super::mapping::Mapping;
 use crate::decode::scan::{Kind, Value, members, skip_space};
 use crate::decode::watch::{Watch, is_key};
 use crate::error::{Code, Error, Fault, Result};
-use crate::labelling_config::{DataKey, LabellingConfig};
+use crate::labelling_config::{DataKey, LabellingConfig, Types};
 
 /// What a labelling config asks of every task.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ struct Need {
     field: Option<String>,
     /// The names below it, for `a.b`.
     below: Vec<String>,
+    /// What may stand in it.
+    types: Types,
 }
 
 /// What a JSON value is, by its first byte.
@@ -75,6 +77,7 @@ impl Fit {
                 key: key.clone(),
                 field: mapping.field_of(name).map(str::to_owned),
                 below: below.iter().map(|name| (*name).to_owned()).collect(),
+                types: key.types(),
             };
             let constant = mapping.constants().find(|(set, _)| set == name);
             if let Some((_, value)) = constant {
@@ -224,7 +227,7 @@ impl Need {
     /// Whether a value of this type may stand at the top of it.
     #[inline]
     fn takes(&self, found: Type) -> bool {
-        let types = self.key.types();
+        let types = self.types;
         match found {
             Type::Text => types.text,
             // Python's booleans are numbers.
