@@ -60,6 +60,10 @@ codes! {
     FieldMissing = "field-missing",
     /// A field of a type that the tag showing it does not take; the server refuses the whole import for it.
     FieldType = "field-type",
+    /// A prediction that the labelling config has no place for, or a field that makes none.
+    PredictionInvalid = "prediction-invalid",
+    /// An annotation that the labelling config has no place for, or with an annotator who is no member.
+    AnnotationInvalid = "annotation-invalid",
     /// A value with no JSON form.
     ValueUnsupported = "value-unsupported",
     /// A task that the server refuses, by what it said.

@@ -111,19 +111,27 @@ impl Plan {
             pick,
             ..
         } = &self.reading;
+        let Normalizer {
+            mapping,
+            predictions,
+            provenance,
+            dedupe,
+            nul,
+            ..
+        } = &*self.normalizer;
+        let provenance = provenance.is_some();
+        let mut normalizer = format!("{mapping:?} {nul:?} {provenance} {dedupe:?}");
+        if let Some(from) = predictions {
+            normalizer.push(' ');
+            normalizer.push_str(&from.decisive());
+        }
         let decisive = Decisive {
             sources: self.sources.iter().map(|source| &*source.name).collect(),
             reading: format!(
                 "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}",
                 encoding.map(encoding_rs::Encoding::name)
             ),
-            normalizer: format!(
-                "{:?} {:?} {} {:?}",
-                self.normalizer.mapping,
-                self.normalizer.nul,
-                self.normalizer.provenance.is_some(),
-                self.normalizer.dedupe
-            ),
+            normalizer,
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
         };

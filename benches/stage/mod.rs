@@ -112,6 +112,7 @@ impl Input {
                 dedupe: None,
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
+                predictions: None,
                 nul: Nul::Reject,
                 task_bytes: limits.task_bytes(),
                 separator: b',',

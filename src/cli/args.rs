@@ -10,6 +10,7 @@ use encoding_rs::Encoding;
 
 pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
+use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::Tolerance;
 use crate::read::encoding;
 use crate::sink::label_studio::spread::TITLE;
@@ -130,6 +131,18 @@ pub struct FieldArguments {
     /// of the task; the first wins, the others are listed in `duplicates.jsonl`
     #[arg(long, value_name = "content|KEY")]
     pub dedupe: Option<String>,
+
+    /// Make predictions from these fields, each for the control that is called as it is, or for CONTROL
+    #[arg(long, value_name = "[CONTROL=]FIELD,...", value_delimiter = ',')]
+    pub predictions_from: Vec<String>,
+
+    /// The model version of these predictions
+    #[arg(long, value_name = "TEXT", requires = "predictions_from", default_value = MODEL_VERSION)]
+    pub model_version: String,
+
+    /// The field with the score of these predictions, from 0 to 1; it is 1 if no field is given
+    #[arg(long, value_name = "FIELD", requires = "predictions_from")]
+    pub score_from: Option<String>,
 
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]

@@ -65,18 +65,23 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         NulArgument::Reject => Nul::Reject,
         NulArgument::Replace => Nul::Replace,
     };
-    let fit = match fields.no_validation {
+    let config = match fields.no_validation && fields.predictions_from.is_empty() {
         true => None,
-        false => config::of(arguments, named)?
-            .map(|config| Fit::new(&config, &mapping))
-            .transpose()?,
+        false => config::of(arguments, named)?,
     };
-    let fields = Fields {
+    let fit = config
+        .as_ref()
+        .filter(|_| !fields.no_validation)
+        .map(|config| Fit::new(config, &mapping))
+        .transpose()?;
+    let settled = Fields {
         mapping,
         fit,
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,
     };
-    Ok(limits.plan(listing, reading, fields, bounds))
+    let mut plan = limits.plan(listing, reading, settled, bounds);
+    fields.predict(&mut plan, config)?;
+    Ok(plan)
 }

@@ -11,6 +11,7 @@ mod config;
 mod delivery;
 mod packed;
 mod plans;
+mod predicting;
 mod recorded;
 mod server;
 mod table;

@@ -68,6 +68,7 @@ impl LimitArguments {
             normalizer: Arc::new(Normalizer {
                 mapping: fields.mapping,
                 fit: fields.fit.map(Arc::new),
+                predictions: None,
                 provenance,
                 dedupe: fields.dedupe,
                 nul: fields.nul,

@@ -55,6 +55,13 @@ impl fmt::Display for RegionFault {
     }
 }
 
+/// The member of a value that holds what was chosen with a control of this tag: `choices`, `rectanglelabels`; none where
+/// nothing is chosen.
+#[must_use]
+pub fn chosen_member(tag: &str) -> Option<&'static str> {
+    tags::of(tag)?.labels
+}
+
 /// The whole check ended early: Python's own words for it.
 struct Ended(String);
 

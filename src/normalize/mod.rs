@@ -9,6 +9,7 @@ pub mod dedupe;
 pub mod fit;
 pub mod layout;
 pub mod mapping;
+pub mod predictions;
 pub mod provenance;
 pub mod tasks;
 
@@ -18,12 +19,13 @@ use self::dedupe::Dedupe;
 use self::fit::Fit;
 use self::layout::Layout;
 use self::mapping::Mapping;
+use self::predictions::PredictionsFrom;
 use self::provenance::Provenance;
 use self::tasks::{TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
-use crate::decode::scan::{Kind, Value};
-use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, write};
+use crate::decode::scan::{self, Kind, Value};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, watch, write};
 use crate::error::{Code, Fault, Result};
 use crate::place::SourceId;
 use crate::read::{Before, Body, Chunk, Shape, Start};
@@ -35,6 +37,8 @@ pub struct Normalizer {
     pub mapping: Mapping,
     /// What the labelling config asks of every task, if one is known.
     pub fit: Option<Arc<Fit>>,
+    /// Which fields become predictions, if any do.
+    pub predictions: Option<Arc<PredictionsFrom>>,
     /// What is said of where tasks are from, if anything is.
     pub provenance: Option<Provenance>,
     /// By what records that come again are known, if they are to be left out.
@@ -68,7 +72,13 @@ impl Normalizer {
     /// When a column is missing, or two would have one name.
     pub fn check_columns(&self, columns: &[String]) -> Result<()> {
         self.mapping.check_columns(columns)?;
-        self.fit.as_ref().map_or(Ok(()), |fit| fit.columns(columns))
+        if let Some(fit) = &self.fit {
+            fit.columns(columns)?;
+        }
+        match &self.predictions {
+            Some(from) => from.places(columns).map(drop),
+            None => Ok(()),
+        }
     }
 }
 
@@ -83,9 +93,12 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
         Shape::Json(_) | Shape::Lines | Shape::Rejects => None,
     };
     let layout = Layout::new(columns, &normalizer.mapping, fit);
+    let from = normalizer.predictions.as_ref().zip(columns);
+    let predicted = from.and_then(|(from, columns)| from.places(columns).ok());
     TaskStream {
         normalizer: Arc::clone(normalizer),
         layout,
+        predicted,
         decoder: Some(decoder),
         source: chunk.source,
         start: chunk.start,
@@ -98,6 +111,8 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
 pub struct TaskStream {
     normalizer: Arc<Normalizer>,
     layout: Layout,
+    /// The columns that predictions are made from, if they are.
+    predicted: Option<Vec<usize>>,
     /// Gone when the chunk has ended.
     decoder: Option<Decoder>,
     source: SourceId,
@@ -126,6 +141,7 @@ impl Iterator for TaskStream {
         let mut writer = Writer {
             normalizer: &self.normalizer,
             layout: &self.layout,
+            predicted: self.predicted.as_deref(),
             tasks,
         };
         let outcome = decoder.decode(&mut writer);
@@ -143,6 +159,7 @@ impl Iterator for TaskStream {
 struct Writer<'a> {
     normalizer: &'a Normalizer,
     layout: &'a Layout,
+    predicted: Option<&'a [usize]>,
     tasks: Tasks,
 }
 
@@ -186,6 +203,50 @@ impl Writer<'_> {
         self.tasks.bytes.push(self.normalizer.separator);
     }
 
+    /// Adds the predictions made of a row to its task, which starts at `start`.
+    #[cold]
+    fn predict_row<R: Row>(
+        &mut self,
+        start: usize,
+        row: &R,
+        columns: &[usize],
+    ) -> Result<(), Fault> {
+        let Some(from) = &self.normalizer.predictions else {
+            return Ok(());
+        };
+        predictions::add(&mut self.tasks.bytes, start, false, |out| {
+            let cell = |column: &usize| {
+                let mut json = Vec::new();
+                row.cell(*column, &mut json, &mut Changes::default())?;
+                Ok(Some(String::from_utf8_lossy(&json).into_owned().into()))
+            };
+            let values: Result<Vec<_>, Fault> = columns.iter().map(cell).collect();
+            from.append(&values?, out)
+        })
+    }
+
+    /// Adds the predictions made of an object or a task to what was written of it from `start` on.
+    #[cold]
+    fn predict_json(
+        &mut self,
+        start: usize,
+        value: Value<'_>,
+        from: &PredictionsFrom,
+    ) -> Result<(), Fault> {
+        let is_task = value.kind == Kind::Task;
+        let mut data = value.text;
+        if is_task {
+            scan::members(value.text, |key, value| {
+                if watch::is_key(key.as_bytes(), "data") {
+                    data = value;
+                }
+            })?;
+        }
+        predictions::add(&mut self.tasks.bytes, start, is_task, |out| {
+            from.append(&from.values(data)?, out)
+        })
+    }
+
     fn discard(&mut self, mark: Mark, start: usize, fault: Fault, raw: &[u8]) {
         self.tasks.bytes.truncate(start);
         self.fault(mark, fault, raw);
@@ -208,7 +269,7 @@ impl Consumer for Writer<'_> {
         let start = self.tasks.bytes.len();
         let mapping = &self.normalizer.mapping;
         let out = &mut self.tasks.bytes;
-        let mut outcome = match value.kind {
+        let outcome = match value.kind {
             Kind::Task if mapping.is_identity() => {
                 out.extend_from_slice(value.text.as_bytes());
                 Ok(())
@@ -228,17 +289,22 @@ impl Consumer for Writer<'_> {
                 Ok(())
             }
         };
+        let outcome = match &self.normalizer.predictions {
+            Some(from) if value.kind != Kind::Other => {
+                outcome.and_then(|()| self.predict_json(start, value, from))
+            }
+            _ => outcome,
+        };
         if value.kind == Kind::Task
-            && outcome.is_ok()
-            && let Some(provenance) = &self.normalizer.provenance
+            && let (Ok(()), Some(provenance)) = (&outcome, &self.normalizer.provenance)
         {
-            let task = std::str::from_utf8(&out[start..]).unwrap_or_default();
-            outcome = provenance.add_to_task(self.tasks.source, task).map(|task| {
-                out.truncate(start);
-                out.extend_from_slice(&task);
-            });
-            return match outcome {
-                Ok(()) => self.end(mark, start, value.text.as_bytes()),
+            let task = std::str::from_utf8(&self.tasks.bytes[start..]).unwrap_or_default();
+            return match provenance.add_to_task(self.tasks.source, task) {
+                Ok(task) => {
+                    self.tasks.bytes.truncate(start);
+                    self.tasks.bytes.extend_from_slice(&task);
+                    self.end(mark, start, value.text.as_bytes());
+                }
                 Err(fault) => self.discard(mark, start, fault, value.text.as_bytes()),
             };
         }
@@ -289,6 +355,11 @@ impl Consumer for Writer<'_> {
             }
         }
         tasks.bytes.extend_from_slice(&self.layout.close);
+        if let Some(columns) = self.predicted
+            && let Err(fault) = self.predict_row(start, row, columns)
+        {
+            return self.discard(mark, start, fault, row.raw());
+        }
         self.finish(mark, start, row.raw());
     }
 

@@ -171,6 +171,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             dedupe: options.dedupe.clone(),
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
+            predictions: None,
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',

@@ -1,6 +1,6 @@
 //! The controls and objects that regions may name, as label-studio-sdk sees them: `Chat` and `ReactCode` are both.
 
-use crate::labelling_config::{Control, Label, LabellingConfig};
+use crate::labelling_config::{Control, Label, LabellingConfig, Tag};
 
 /// A control that a region may name.
 #[derive(Clone, Debug)]
@@ -94,5 +94,29 @@ impl LabellingConfig {
         });
         let objects = self.objects.iter().filter(|object| !object.name.is_empty());
         objects.chain(both).map(|tag| tag.name.as_str())
+    }
+}
+
+impl LabellingConfig {
+    /// The control whose name regions may have, to make regions of it: a `Chat` or `ReactCode` is its own.
+    #[must_use]
+    pub fn region_control(&self, name: &str) -> Option<Control> {
+        let asked = self.asked().filter(|control| control.name == name).last()?;
+        let written = self.controls.iter().rev();
+        let mut written = written.filter(|control| control.tag.name == name);
+        Some(written.next().cloned().unwrap_or_else(|| Control {
+            tag: Tag {
+                tag: asked.tag.to_owned(),
+                name: name.to_owned(),
+                ..Tag::default()
+            },
+            to_names: vec![name.to_owned()],
+            labels: Vec::new(),
+        }))
+    }
+
+    /// The names of all controls that regions may have.
+    pub fn region_controls(&self) -> impl Iterator<Item = &str> {
+        self.asked().map(|control| control.name)
     }
 }
