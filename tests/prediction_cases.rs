@@ -361,3 +361,41 @@ fn completed_by_is_a_member_as_the_server_asks() {
         assert!(unknown(wrong.clone()), "{wrong}");
     }
 }
+
+/// What a server with one member said of these tasks: refused, or stored.
+#[test]
+fn what_every_server_refuses_is_known() {
+    let folder = corpora().join("../label-studio-conformance");
+    let members = Members {
+        ids: [("ada@example.org".to_owned(), 1)].into(),
+    };
+    let mut judged = 0;
+    for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+    {
+        let case = entry.expect("an entry").path();
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let about = ["json-completed-by-", "json-annotation", "json-prediction-"];
+        if !about.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        let read = |file: &str| std::fs::read_to_string(case.join(file)).expect("a file");
+        let expected: Value = serde_json::from_str(&read("expected.json")).unwrap();
+        let config = LabellingConfig::parse(&read("label_config.xml")).unwrap();
+        let tasks: Vec<Value> = serde_json::from_str(&read("input.json")).unwrap();
+        let mut faults = Vec::new();
+        for task in &tasks {
+            let of = |name: &str| task[name].as_array().cloned().unwrap_or_default();
+            for annotation in of("annotations") {
+                faults.extend(config.annotation_faults(&annotation));
+                faults.extend(completed_by::fault(&annotation, Some(&members)));
+            }
+            for prediction in of("predictions") {
+                faults.extend(config.prediction_faults(&prediction));
+            }
+        }
+        let refused = faults.iter().any(RegionFault::always);
+        assert_eq!(refused, expected["status"] == 400, "{name}: {faults:?}");
+        judged += 1;
+    }
+    assert!(judged > 5, "{} has {judged} such cases", folder.display());
+}

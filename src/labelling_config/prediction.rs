@@ -34,6 +34,13 @@ pub struct RegionFault {
 }
 
 impl RegionFault {
+    /// Whether every server refuses it with the whole import, also one that only logs what is wrong with predictions: a
+    /// `result` that is missing or no list, an annotator who is no member.
+    #[must_use]
+    pub fn always(&self) -> bool {
+        self.region.is_none() && matches!(self.field, Some("result" | "completed_by"))
+    }
+
     fn new(region: Option<usize>, field: Option<&'static str>, message: String) -> Self {
         RegionFault {
             region,

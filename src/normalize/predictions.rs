@@ -307,11 +307,10 @@ pub fn add(
     let (from, to) = (start + from, start + to);
     let list = match &out[from..to] {
         b"null" => [b"[".as_slice(), &made, b"]"].concat(),
-        [b'[', inside @ .., b']'] => {
-            let empty = inside.trim_ascii().is_empty();
-            let comma: &[u8] = if empty { b"" } else { b"," };
-            [b"[", inside, comma, &made, b"]"].concat()
-        }
+        [b'[', inside @ .., b']'] => match inside.trim_ascii() {
+            [] => [b"[", made.as_slice(), b"]"].concat(),
+            _ => [b"[", inside, b",", &made, b"]"].concat(),
+        },
         _ => {
             let reason = "the task's `predictions` are no list";
             return Err(Fault::new(Code::PredictionInvalid, reason));

@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
         if is_region(json) {
             return Ready::Regions(Cow::Owned(format!("[{json}]")));
         }
-        match elements(json) {
+        match elements(json).filter(|list| !list.is_empty()) {
             Some(list) if list.iter().all(|json| is_prediction(json)) => Ready::Predictions(list),
             Some(list) if list.iter().all(|json| is_region(json)) => {
                 Ready::Regions(Cow::Borrowed(json))
