@@ -18,7 +18,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use sluice::labelling_config::LabellingConfig;
-use sluice::labelling_config::prediction::{Given, Members, RegionFault, completed_by};
+use sluice::labelling_config::prediction::{
+    Consequence, Given, Members, RegionFault, completed_by,
+};
 
 /// Cases judged otherwise on purpose, by their ids, each with the reason.
 const DIFFERENT: &[(&str, &str)] = &[];
@@ -393,9 +395,36 @@ fn what_every_server_refuses_is_known() {
                 faults.extend(config.prediction_faults(&prediction));
             }
         }
-        let refused = faults.iter().any(RegionFault::always);
+        let refused = faults
+            .iter()
+            .any(|fault| fault.consequence == Consequence::Refused);
         assert_eq!(refused, expected["status"] == 400, "{name}: {faults:?}");
         judged += 1;
     }
     assert!(judged > 5, "{} has {judged} such cases", folder.display());
+}
+
+#[test]
+fn what_loses_the_predictions_of_an_import_is_told_from_what_is_stored() {
+    let config = LabellingConfig::parse(ALL).unwrap();
+    let worst = |faults: Vec<RegionFault>| faults.iter().map(|fault| fault.consequence).max();
+    let prediction = |given: Value| worst(config.prediction_faults(&given));
+    let annotation = |given: Value| worst(config.annotation_faults(&given));
+    use Consequence::{Lost, Refused, Stored};
+    assert_eq!(prediction(choice("choices", "b")), None);
+    for (given, of_prediction, of_annotation) in [
+        (choice("choices", "c"), Stored, Stored),
+        (json!({"score": 1}), Refused, Refused),
+        (json!({"result": {"choices": ["a"]}}), Stored, Refused),
+        (json!({"result": "a"}), Stored, Refused),
+        (json!({"result": null}), Lost, Refused),
+        (json!({"result": [1]}), Lost, Stored),
+        (json!({"result": [], "score": "high"}), Stored, Stored),
+        (json!({"result": [], "score": [1]}), Lost, Stored),
+        (json!("a"), Lost, Refused),
+        (json!(null), Lost, Refused),
+    ] {
+        assert_eq!(prediction(given.clone()), Some(of_prediction), "{given}");
+        assert_eq!(annotation(given.clone()), Some(of_annotation), "{given}");
+    }
 }

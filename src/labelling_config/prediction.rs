@@ -8,6 +8,7 @@ mod asked;
 pub mod completed_by;
 pub mod given;
 pub mod near;
+mod relation;
 mod shape;
 mod tags;
 mod task;
@@ -31,23 +32,42 @@ pub struct RegionFault {
     pub message: String,
     /// How to mend it, if there is a way.
     pub help: Option<String>,
+    /// What a server does that does not judge predictions, which none does unless it is told to.
+    pub consequence: Consequence,
+}
+
+/// What becomes of an import with such a fault, at a server that does not judge predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consequence {
+    /// It is stored as it is, or as what the server makes of it.
+    Stored,
+    /// The tasks are stored, all predictions of the same request are dropped, and nothing is said.
+    Lost,
+    /// The whole request is refused.
+    Refused,
+}
+
+/// What is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Prediction,
+    Annotation,
 }
 
 impl RegionFault {
-    /// Whether every server refuses it with the whole import, also one that only logs what is wrong with predictions: a
-    /// `result` that is missing or no list, an annotator who is no member.
-    #[must_use]
-    pub fn always(&self) -> bool {
-        self.region.is_none() && matches!(self.field, Some("result" | "completed_by"))
-    }
-
     fn new(region: Option<usize>, field: Option<&'static str>, message: String) -> Self {
         RegionFault {
             region,
             field,
             message,
             help: None,
+            consequence: Consequence::Stored,
         }
+    }
+
+    fn with(mut self, consequence: Consequence) -> Self {
+        self.consequence = consequence;
+        self
     }
 
     fn help(mut self, help: Option<String>) -> Self {
@@ -76,14 +96,23 @@ impl LabellingConfig {
     /// What is wrong with a prediction: nothing if the server would take it.
     #[must_use]
     pub fn prediction_faults<'g>(&self, prediction: impl Into<Given<'g>>) -> Vec<RegionFault> {
-        self.faults(&prediction.into())
+        self.faults(&prediction.into(), What::Prediction)
     }
 
-    fn faults(&self, given: &Given<'_>) -> Vec<RegionFault> {
+    fn faults(&self, given: &Given<'_>, what: What) -> Vec<RegionFault> {
         let mut faults = Vec::new();
-        if let Err(Ended(why)) = self.check(given, &mut faults) {
+        if let Err(Ended(why)) = self.check(given, what, &mut faults) {
             let message = format!("Unexpected error during validation: {why}");
             faults.push(RegionFault::new(None, None, message));
+        }
+        if !matches!(given, Given::Object(_)) {
+            let consequence = match what {
+                What::Prediction => Consequence::Lost,
+                What::Annotation => Consequence::Refused,
+            };
+            for fault in &mut faults {
+                fault.consequence = consequence;
+            }
         }
         faults
     }
@@ -92,7 +121,7 @@ impl LabellingConfig {
     /// [`completed_by::fault`].
     #[must_use]
     pub fn annotation_faults<'g>(&self, annotation: impl Into<Given<'g>>) -> Vec<RegionFault> {
-        self.prediction_faults(annotation)
+        self.faults(&annotation.into(), What::Annotation)
     }
 
     /// What is wrong with one region by itself.
@@ -105,7 +134,12 @@ impl LabellingConfig {
         faults
     }
 
-    fn check(&self, given: &Given<'_>, faults: &mut Vec<RegionFault>) -> Result<(), Ended> {
+    fn check(
+        &self,
+        given: &Given<'_>,
+        what: What,
+        faults: &mut Vec<RegionFault>,
+    ) -> Result<(), Ended> {
         let result = match given {
             Given::Object(_) => given.get("result"),
             Given::Text(text) if text.contains("result") => {
@@ -119,20 +153,32 @@ impl LabellingConfig {
         };
         let result = match result {
             Some(Given::List(result)) => result,
-            Some(_) => {
+            Some(other) => {
                 let message = "'result' must be a list".to_owned();
-                faults.push(RegionFault::new(None, Some("result"), message));
+                let fault = RegionFault::new(None, Some("result"), message);
+                faults.push(fault.with(match (what, other) {
+                    (What::Annotation, _) => Consequence::Refused,
+                    (What::Prediction, Given::Null | Given::Real(_)) => Consequence::Lost,
+                    // The server makes a region of it.
+                    (What::Prediction, _) => Consequence::Stored,
+                }));
                 return Ok(());
             }
             None => {
                 let message = "Missing required field 'result'".to_owned();
                 let help = "regions stand in a list under `result`".to_owned();
-                faults.push(RegionFault::new(None, Some("result"), message).help(Some(help)));
+                let fault = RegionFault::new(None, Some("result"), message).help(Some(help));
+                faults.push(fault.with(Consequence::Refused));
                 return Ok(());
             }
         };
         if let Some(message) = given.get("score").and_then(score) {
-            faults.push(RegionFault::new(None, Some("score"), message));
+            let fault = RegionFault::new(None, Some("score"), message);
+            let odd = matches!(given.get("score"), Some(Given::List(_) | Given::Object(_)));
+            faults.push(fault.with(match what {
+                What::Prediction if odd => Consequence::Lost,
+                _ => Consequence::Stored,
+            }));
         }
         let mut good = Vec::new();
         let mut relations = Vec::new();
@@ -143,7 +189,11 @@ impl LabellingConfig {
                     region.kind(),
                     region.shown()
                 );
-                faults.push(RegionFault::new(Some(i), None, message));
+                let fault = RegionFault::new(Some(i), None, message);
+                faults.push(fault.with(match what {
+                    What::Prediction => Consequence::Lost,
+                    What::Annotation => Consequence::Stored,
+                }));
                 continue;
             };
             if region.get("type").and_then(Given::text) == Some("relation") {
@@ -157,7 +207,7 @@ impl LabellingConfig {
             }
         }
         for (i, given) in relations {
-            relation(i, given, &good, faults);
+            relation::check(i, given, &good, faults);
         }
         Ok(())
     }
@@ -321,51 +371,4 @@ fn score(given: &Given<'_>) -> Option<String> {
     let mut message = "Score must be between 0.00 and 1.00 inclusive, got ".to_owned();
     let _ = given::real(&mut message, number);
     Some(message)
-}
-
-fn relation(i: usize, given: &Given<'_>, good: &[&Given<'_>], faults: &mut Vec<RegionFault>) {
-    const DIRECTIONS: [&str; 3] = ["left", "right", "bi"];
-    let mut fault = |field: Option<&'static str>, message: String| {
-        let message = format!("Relation {i}: {message}");
-        faults.push(RegionFault::new(Some(i), field, message));
-    };
-    for name in ["type", "direction", "from_id", "to_id"] {
-        if given.get(name).is_none() {
-            fault(Some(name), format!("Missing required field '{name}'"));
-        }
-    }
-    let of = |name: &str| given.get(name).unwrap_or(&Given::Null);
-    let direction = of("direction");
-    if !direction
-        .text()
-        .is_some_and(|text| DIRECTIONS.contains(&text))
-    {
-        let message = format!(
-            "Direction must be one of ('left', 'right', 'bi'), got '{}'",
-            direction.shown()
-        );
-        fault(Some("direction"), message);
-    }
-    let unhashable = |value: &&Given<'_>| matches!(value, Given::List(_) | Given::Object(_));
-    let raised = |value: &Given<'_>| {
-        let kind = value.kind();
-        format!("Error validating relation - unhashable type: '{kind}'")
-    };
-    let ids: Vec<_> = good.iter().filter_map(|region| region.get("id")).collect();
-    if let Some(id) = ids.iter().copied().find(unhashable) {
-        return fault(None, raised(id));
-    }
-    for name in ["from_id", "to_id"] {
-        let id = of(name);
-        if unhashable(&id) {
-            return fault(None, raised(id));
-        }
-        if !ids.iter().any(|known| known.same(id)) {
-            let shown = id.shown();
-            fault(
-                Some(name),
-                format!("'{name}' '{shown}' not found in regions"),
-            );
-        }
-    }
 }

@@ -6,6 +6,7 @@
 //! ids. The fields stay in the data. What the server would store although no one could show it is refused here.
 
 mod made;
+mod object;
 mod text;
 
 use std::borrow::Cow;

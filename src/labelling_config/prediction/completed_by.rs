@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Given, RegionFault};
+use super::{Consequence, Given, RegionFault};
 
 /// The members of the server's organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,5 +61,6 @@ pub fn fault<'g>(
         let which = "a member's id or {\"email\": \"...\"}; without it, the annotation is the importing user's";
         Some(format!("`completed_by` is {which}"))
     });
-    Some(RegionFault::new(None, Some("completed_by"), message).help(help))
+    let fault = RegionFault::new(None, Some("completed_by"), message);
+    Some(fault.help(help).with(Consequence::Refused))
 }

@@ -1,6 +1,6 @@
 //! A whole task, as label-studio-sdk judges it.
 
-use super::{Given, RegionFault};
+use super::{Given, RegionFault, What};
 use crate::labelling_config::LabellingConfig;
 
 impl LabellingConfig {
@@ -26,12 +26,15 @@ impl LabellingConfig {
                 faults.push(RegionFault::new(None, Some("data"), message));
             }
         }
-        for name in ["annotations", "predictions"] {
+        for (name, what) in [
+            ("annotations", What::Annotation),
+            ("predictions", What::Prediction),
+        ] {
             match task.get(name) {
                 None => {}
                 Some(Given::List(list)) => {
                     for given in list {
-                        faults.extend(self.faults(given));
+                        faults.extend(self.faults(given, what));
                     }
                 }
                 Some(_) => {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::object;
 use super::text::{self, elements, member, plain, string};
 use crate::decode::Nul;
 use crate::decode::scan::{self, Scanner};
@@ -9,7 +10,7 @@ use crate::labelling_config::Control;
 use crate::labelling_config::prediction::chosen_member;
 
 /// What is wrong with a value, as a person reads it.
-type Wrong = String;
+pub(super) type Wrong = String;
 
 /// The value of a field: JSON text, unpacked where a string holds more JSON.
 pub(super) struct Value<'a>(Cow<'a, str>);
@@ -94,7 +95,7 @@ impl<'a> Value<'a> {
     }
 }
 
-fn kind(control: &Control) -> String {
+pub(super) fn kind(control: &Control) -> String {
     control.tag.tag.to_lowercase()
 }
 
@@ -181,7 +182,7 @@ pub(super) fn regions(value: &Value<'_>, control: &Control) -> Result<Vec<String
                 Some(span) if is_span(&span) && own.ends_with("labels") => {
                     span_region(control, &span)
                 }
-                _ => object_region(control, own, json),
+                _ => object::region(control, own, json),
             })
         }
     }
@@ -211,11 +212,11 @@ fn span_region(control: &Control, span: &[&str]) -> Result<String, Wrong> {
     };
     let span = format!(r#"{{"start":{start},"end":{end},"label":{label}}}"#);
     let kind = kind(control);
-    object_region(control, chosen_member(&kind).unwrap_or("labels"), &span)
+    object::region(control, chosen_member(&kind).unwrap_or("labels"), &span)
 }
 
 /// The region with this value, and what else stands in it.
-fn region(control: &Control, value: &str, extra: &[(&str, String)]) -> String {
+pub(super) fn region(control: &Control, value: &str, extra: &[(&str, String)]) -> String {
     let to_name = control.to_names.first().map_or("", String::as_str);
     let mut out = format!(
         r#"{{"from_name":{},"to_name":{},"type":{},"value":{value}"#,
@@ -244,7 +245,7 @@ fn as_lists(json: &str, own: &str) -> String {
 }
 
 /// A string, number or boolean, or a list of them, as a JSON list of strings.
-fn labels(json: &str) -> Result<String, Wrong> {
+pub(super) fn labels(json: &str) -> Result<String, Wrong> {
     let all = elements(json).unwrap_or_else(|| vec![json]);
     let strings: Option<Vec<_>> = all.iter().map(|json| text::as_string(json)).collect();
     match strings {
@@ -312,117 +313,4 @@ fn number(json: &str, whole: bool) -> Result<String, Wrong> {
         return Ok(text);
     }
     Ok(format!("{}", number as i64))
-}
-
-/// A region made of an object: what belongs to the region itself, what was chosen, and the rest, which is its value.
-fn object_region(control: &Control, own: &str, json: &str) -> Result<String, Wrong> {
-    if !json.starts_with('{') {
-        return Err(format!("found {}", text::kind(json)));
-    }
-    let has_own = member(json, own).is_some();
-    let has_labels = chosen_member(&kind(control)).is_some();
-    let mut value: Vec<(String, String)> = Vec::new();
-    let mut extra: Vec<(&str, String)> = Vec::new();
-    let mut chosen = None;
-    let mut wrong = None;
-    let mut size: [Option<f64>; 2] = [None, None];
-    let members = scan::members(json, |key, json| {
-        let name = plain(key).into_owned();
-        match name.as_str() {
-            _ if json == "null" => {}
-            name if has_labels
-                && (name == own || !has_own && matches!(name, "label" | "labels")) =>
-            {
-                match labels(json) {
-                    Ok(labels) => chosen = Some(labels),
-                    Err(what) => wrong = Some(format!("{what} under `{name}`")),
-                }
-            }
-            "id" => extra.extend(text::as_string(json).map(|id| ("id", id))),
-            "score" => extra.push(("score", json.to_owned())),
-            "parentID" => extra.push(("parentID", json.to_owned())),
-            "meta" => extra.push(("meta", json.to_owned())),
-            "origin" => extra.push(("origin", json.to_owned())),
-            "image_rotation" => extra.push(("image_rotation", json.to_owned())),
-            "original_width" | "image_width" => {
-                size[0] = text::number(&plain(json)).map(|(_, number)| number);
-                extra.push(("original_width", json.to_owned()));
-            }
-            "original_height" | "image_height" => {
-                size[1] = text::number(&plain(json)).map(|(_, number)| number);
-                extra.push(("original_height", json.to_owned()));
-            }
-            _ => value.push((name, json.to_owned())),
-        }
-    });
-    members.map_err(|fault| fault.reason)?;
-    if let Some(wrong) = wrong {
-        return Err(wrong);
-    }
-    // What Label Studio exports has its own member for labels, and percent beside the size.
-    if !has_own && let [Some(width), Some(height)] = size {
-        in_percent(&mut value, width, height)?;
-    }
-    complete(&mut value, own);
-    if let Some(chosen) = chosen {
-        value.push((own.to_owned(), chosen));
-    }
-    let value: Vec<_> = value
-        .iter()
-        .map(|(name, json)| format!("{}:{json}", text::quoted(name)))
-        .collect();
-    Ok(region(control, &format!("{{{}}}", value.join(",")), &extra))
-}
-
-/// What people leave out of a value, since it says nothing.
-fn complete(value: &mut Vec<(String, String)>, own: &str) {
-    let of = |name: &str| {
-        value
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, json)| json)
-    };
-    if own == "timeserieslabels" && of("instant").is_none() {
-        let instant = of("start") == of("end");
-        value.push(("instant".to_owned(), instant.to_string()));
-    } else if of("rle").is_some() && of("format").is_none() {
-        value.insert(0, ("format".to_owned(), text::quoted("rle")));
-    }
-}
-
-/// Pixels as shares of a hundred.
-fn in_percent(value: &mut [(String, String)], width: f64, height: f64) -> Result<(), Wrong> {
-    if width <= 0.0 || height <= 0.0 {
-        return Err(format!("an image of {width} by {height} pixels"));
-    }
-    let share = |json: &str, size: f64, name: &str| {
-        let number = text::number(&plain(json)).map(|(_, number)| number * 100.0 / size);
-        let share = number.and_then(serde_json::Number::from_f64);
-        share
-            .map(|share| share.to_string())
-            .ok_or_else(|| format!("found {} under `{name}`", text::kind(json)))
-    };
-    for (name, json) in value {
-        match name.as_str() {
-            "x" | "width" | "radiusX" => *json = share(json, width, name)?,
-            "y" | "height" | "radiusY" => *json = share(json, height, name)?,
-            "points" => {
-                let points = elements(json).unwrap_or_default();
-                let points: Result<Vec<_>, _> = points
-                    .into_iter()
-                    .map(|point| match elements(point).as_deref() {
-                        Some([x, y]) => Ok(format!(
-                            "[{},{}]",
-                            share(x, width, name)?,
-                            share(y, height, name)?
-                        )),
-                        _ => Err(format!("found {} among `points`", text::kind(point))),
-                    })
-                    .collect();
-                *json = format!("[{}]", points?.join(","));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
