@@ -1,6 +1,7 @@
 //! The labelling config of a run: from a file, or from the project that the run fills.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args::ImportArguments;
 use super::delivery::{Named, Projects};
@@ -9,18 +10,35 @@ use crate::label_studio::client::Client;
 use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
 use crate::labelling_config::LabellingConfig;
+use crate::labelling_config::prediction::Members;
 use crate::pipeline::alone;
 
-/// The labelling config that tasks are to fit; none if nothing is known of it.
+/// What is known of what tasks are to fit.
+pub(super) struct Known {
+    /// The labelling config.
+    pub(super) config: Arc<LabellingConfig>,
+    /// Who may have made annotations.
+    pub(super) members: Option<Members>,
+}
+
+/// What tasks are to fit; none if nothing is known of it.
 ///
 /// # Errors
 /// When it cannot be read, or Label Studio would not take it.
-pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<LabellingConfig>> {
-    match (&arguments.fields.label_config, named) {
-        (Some(path), _) => from_file(path).map(Some),
-        (None, Named::Projects(projects)) => from_server(arguments, projects).map(Some),
-        (None, Named::Directory(_) | Named::Stdout) => Ok(None),
-    }
+pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
+    let path = arguments.fields.label_config.as_deref();
+    let (config, members) = match (path, named) {
+        (None, Named::Directory(_) | Named::Stdout) => return Ok(None),
+        (Some(path), Named::Directory(_) | Named::Stdout) => (from_file(path)?, None),
+        (path, Named::Projects(projects)) => {
+            let config = path.map(from_file).transpose()?;
+            from_server(arguments, projects, config)?
+        }
+    };
+    Ok(Some(Known {
+        config: Arc::new(config),
+        members,
+    }))
 }
 
 fn from_file(path: &Path) -> Result<LabellingConfig> {
@@ -35,25 +53,41 @@ fn from_file(path: &Path) -> Result<LabellingConfig> {
         .map_err(|fault| Error::new(Code::LabelConfig, format!("{shown}:{fault}")))
 }
 
-/// The config of the first project; tasks that go to others are checked against it too.
-fn from_server(arguments: &ImportArguments, projects: &Projects) -> Result<LabellingConfig> {
+/// The members of the first server, and the config of the first project if none is given; tasks that go to others are
+/// checked against it too.
+fn from_server(
+    arguments: &ImportArguments,
+    projects: &Projects,
+    given: Option<LabellingConfig>,
+) -> Result<(LabellingConfig, Option<Members>)> {
     let access = projects.access(&arguments.delivery.server.reach)?;
-    let mut abouts = Vec::new();
+    let mut first: Option<(String, Option<Members>)> = None;
     for address in &projects.addresses {
         let client = Client::new(address, access.token.clone(), access.settings.clone())?;
         let project = Project::new(client, address);
-        let about = alone(async |_| project.about().await.map_err(Failure::into_error))?;
-        abouts.push(about.label_config);
+        let xml = alone(async |_| project.about().await.map_err(Failure::into_error))?.label_config;
+        match &first {
+            None => {
+                let members = alone(async |_| Ok(project.members().await.ok()))?;
+                first = Some((xml, members));
+            }
+            Some((known, _)) if given.is_none() && *known != xml => {
+                eprintln!(
+                    "warning: the projects differ in their labelling configs; tasks are held to the first one's"
+                );
+            }
+            Some(_) => {}
+        }
     }
-    let first = abouts.first().map(String::as_str).unwrap_or_default();
-    if abouts.iter().any(|other| other != first) {
-        eprintln!(
-            "warning: the projects differ in their labelling configs; tasks are held to the first one's"
-        );
-    }
-    LabellingConfig::parse(first).map_err(|fault| {
-        let message = format!("the project's labelling config cannot be understood: {fault}");
-        Error::new(Code::LabelConfig, message)
-            .help("name another with `--label-config FILE`, or go without with `--no-validation`")
-    })
+    let (xml, members) = first.unwrap_or_default();
+    let config = match given {
+        Some(config) => config,
+        None => LabellingConfig::parse(&xml).map_err(|fault| {
+            let message = format!("the project's labelling config cannot be understood: {fault}");
+            Error::new(Code::LabelConfig, message).help(
+                "name another with `--label-config FILE`, or go without with `--no-validation`",
+            )
+        })?,
+    };
+    Ok((config, members))
 }

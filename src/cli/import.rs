@@ -1,5 +1,6 @@
 //! `sluice import`: the main job.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{ImportArguments, NulArgument};
@@ -72,7 +73,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     let fit = config
         .as_ref()
         .filter(|_| !fields.no_validation)
-        .map(|config| Fit::new(config, &mapping))
+        .map(|known| Fit::new(Arc::clone(&known.config), known.members.clone(), &mapping))
         .transpose()?;
     let settled = Fields {
         mapping,
@@ -82,6 +83,6 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         nul,
     };
     let mut plan = limits.plan(listing, reading, settled, bounds);
-    fields.predict(&mut plan, config)?;
+    fields.predict(&mut plan, config.map(|known| known.config))?;
     Ok(plan)
 }

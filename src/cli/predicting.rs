@@ -13,7 +13,11 @@ impl FieldArguments {
     ///
     /// # Errors
     /// When there is no labelling config, or it has no such controls.
-    pub(super) fn predict(&self, plan: &mut Plan, config: Option<LabellingConfig>) -> Result<()> {
+    pub(super) fn predict(
+        &self,
+        plan: &mut Plan,
+        config: Option<Arc<LabellingConfig>>,
+    ) -> Result<()> {
         if self.predictions_from.is_empty() {
             return Ok(());
         }
@@ -30,7 +34,7 @@ impl FieldArguments {
         });
         let from: Vec<_> = from.collect();
         let (version, score) = (&self.model_version, self.score_from.as_deref());
-        let from = PredictionsFrom::new(Arc::new(config), &from, version, score)?;
+        let from = PredictionsFrom::new(config, &from, version, score)?;
         if let Some(pick) = &mut plan.reading.pick {
             let picked = pick.len();
             for column in from.columns() {

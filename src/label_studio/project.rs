@@ -11,6 +11,7 @@ use super::client::{Call, Client, Payload, Purpose};
 use super::content::{Content, file_name};
 use super::failure::{Failure, Outcome};
 use super::job::{self, Imported};
+use crate::labelling_config::prediction::Members;
 
 /// A project of a server. A clone is the same one.
 #[derive(Clone, Debug)]
@@ -168,6 +169,26 @@ impl Project {
     /// Those of a request that only reads, after its retries.
     pub async fn version(&self) -> Outcome<String> {
         self.client.version().await
+    }
+
+    /// The members of its organisation, who may have made annotations.
+    ///
+    /// # Errors
+    /// Those of a request that only reads, after its retries; not every user may ask.
+    pub async fn members(&self) -> Outcome<Members> {
+        #[derive(Deserialize)]
+        struct Member {
+            id: i64,
+            email: String,
+        }
+        let call = self.client.get("api/users/");
+        let members: Vec<Member> = self.client.look(&call).await?.parse()?;
+        Ok(Members {
+            ids: members
+                .into_iter()
+                .map(|member| (member.email, member.id))
+                .collect(),
+        })
     }
 
     /// Brings a file of tasks, a JSON array, without making tasks of it. What is kept of `name` is [`file_name`].

@@ -7,7 +7,6 @@
 //! what uses them, with the place it is from: the server, or the label-studio-sdk 2.1.2 that it uses.
 
 pub mod keys;
-pub mod playback;
 pub mod prediction;
 
 mod names;

@@ -3,6 +3,7 @@
 //!
 //! Fields are looked at where they are: noted while JSON is checked, known by their column in a table.
 
+mod beside;
 mod misfit;
 
 use std::sync::Arc;
@@ -12,11 +13,15 @@ use super::mapping::Mapping;
 use crate::decode::scan::{Kind, Value, members, skip_space};
 use crate::decode::watch::{Watch, is_key};
 use crate::error::{Code, Error, Fault, Result};
+use crate::labelling_config::prediction::Members;
 use crate::labelling_config::{DataKey, LabellingConfig, Types};
 
 /// What a labelling config asks of every task.
 #[derive(Clone, Debug)]
 pub struct Fit {
+    config: Arc<LabellingConfig>,
+    /// Who may have made annotations, if that is known.
+    members: Option<Members>,
     needs: Vec<Need>,
     watch: Arc<Watch>,
     /// What is wrong with every value that has no name of its own, if anything is.
@@ -59,14 +64,29 @@ impl Type {
             _ => Type::Number,
         }
     }
+
+    fn told(self) -> &'static str {
+        match self {
+            Type::Text => "text",
+            Type::Number => "a number",
+            Type::Boolean => "a boolean",
+            Type::List => "a list",
+            Type::Object => "an object",
+            Type::Null => "null",
+        }
+    }
 }
 
 impl Fit {
-    /// What `config` asks of tasks whose fields are mapped so.
+    /// What `config` asks of tasks whose fields are mapped so; `members`: who may have made annotations, if that is known.
     ///
     /// # Errors
     /// When a constant does not fit.
-    pub fn new(config: &LabellingConfig, mapping: &Mapping) -> Result<Fit> {
+    pub fn new(
+        config: Arc<LabellingConfig>,
+        members: Option<Members>,
+        mapping: &Mapping,
+    ) -> Result<Fit> {
         let mut needs = Vec::with_capacity(config.keys.len());
         for key in &config.keys {
             let path = key.path();
@@ -108,9 +128,11 @@ impl Fit {
             .map(|(_, need)| missing(&need.key, &[(mapping.data_key(), "\"\"")]));
         let watch = Watch {
             data: needs.iter().filter_map(|need| need.field.clone()).collect(),
-            beside: Vec::new(),
+            beside: beside::FIELDS.map(str::to_owned).to_vec(),
         };
         Ok(Fit {
+            config,
+            members,
             needs,
             watch: Arc::new(watch),
             unnamed,
@@ -151,6 +173,9 @@ impl Fit {
                 need.fits(text)
                     .map_err(|fault| fault.at(offset - value.start))?;
             }
+        }
+        if value.kind == Kind::Task {
+            self.beside(value)?;
         }
         Ok(())
     }

@@ -101,14 +101,7 @@ fn similar<'a>(key: &DataKey, name: &str, fields: &[(&'a str, &str)]) -> Option<
 /// The fault of a value that its tag cannot show.
 #[cold]
 pub(super) fn wrong_type(key: &DataKey, found: Type) -> Fault {
-    let is = match found {
-        Type::Text => "text",
-        Type::Number => "a number",
-        Type::Boolean => "a boolean",
-        Type::List => "a list",
-        Type::Object => "an object",
-        Type::Null => "null",
-    };
+    let is = found.told();
     let types = key.types();
     let wanted: Vec<&str> = [
         (types.text, "text"),
