@@ -406,11 +406,12 @@ fn what_every_server_refuses_is_known() {
 
 #[test]
 fn what_loses_the_predictions_of_an_import_is_told_from_what_is_stored() {
+    use Consequence::{Lost, Refused, Stored};
+
     let config = LabellingConfig::parse(ALL).unwrap();
     let worst = |faults: Vec<RegionFault>| faults.iter().map(|fault| fault.consequence).max();
     let prediction = |given: Value| worst(config.prediction_faults(&given));
     let annotation = |given: Value| worst(config.annotation_faults(&given));
-    use Consequence::{Lost, Refused, Stored};
     assert_eq!(prediction(choice("choices", "b")), None);
     for (given, of_prediction, of_annotation) in [
         (choice("choices", "c"), Stored, Stored),

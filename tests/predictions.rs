@@ -122,187 +122,178 @@ fn a_prediction_is_the_one_the_server_makes() {
     );
 }
 
+/// A control, the value of a field, and the values of the regions made of it.
+const SHAPES: &[(&str, &str, &str)] = &[
+    (
+        "sentiment",
+        r#"["positive","negative"]"#,
+        r#"[{"choices":["positive","negative"]}]"#,
+    ),
+    (
+        "sentiment",
+        r#""[\"positive\"]""#,
+        r#"[{"choices":["positive"]}]"#,
+    ),
+    ("sentiment", "1", r#"[{"choices":["1"]}]"#),
+    (
+        "sentiment",
+        r#"{"choices":["positive"]}"#,
+        r#"[{"choices":["positive"]}]"#,
+    ),
+    (
+        "sentiment",
+        r#"{"choices":"positive"}"#,
+        r#"[{"choices":["positive"]}]"#,
+    ),
+    (
+        "sentiment",
+        r#"{"label":"negative","score":0.9}"#,
+        r#"[{"choices":["negative"]}]"#,
+    ),
+    ("open", r#""[not JSON""#, r#"[{"choices":["[not JSON"]}]"#),
+    (
+        "ner",
+        r#"{"start":0,"end":3,"label":"PER"}"#,
+        r#"[{"start":0,"end":3,"labels":["PER"]}]"#,
+    ),
+    (
+        "ner",
+        r#"[{"start":0,"end":3,"labels":["PER","ORG"]}]"#,
+        r#"[{"start":0,"end":3,"labels":["PER","ORG"]}]"#,
+    ),
+    (
+        "ner",
+        r#""[{\"start\":0,\"end\":3,\"labels\":[\"PER\"]}]""#,
+        r#"[{"start":0,"end":3,"labels":["PER"]}]"#,
+    ),
+    (
+        "ner",
+        r#"[[0,3,"PER"],[5,8,"ORG"]]"#,
+        r#"[{"start":0,"end":3,"labels":["PER"]},{"start":5,"end":8,"labels":["ORG"]}]"#,
+    ),
+    (
+        "ner",
+        r#"[0,3,"PER"]"#,
+        r#"[{"start":0,"end":3,"labels":["PER"]}]"#,
+    ),
+    (
+        "box",
+        r#"[{"x":1,"y":2,"width":3,"height":4,"labels":"dog","rotation":0}]"#,
+        r#"[{"x":1,"y":2,"width":3,"height":4,"rotation":0,"rectanglelabels":["dog"]}]"#,
+    ),
+    // As Label Studio exports it: percent, though the size stands beside it.
+    (
+        "box",
+        r#"[{"x":1,"y":2,"width":3,"height":4,"rectanglelabels":["dog"],"original_width":600,"original_height":400}]"#,
+        r#"[{"x":1,"y":2,"width":3,"height":4,"rectanglelabels":["dog"]}]"#,
+    ),
+    (
+        "plain",
+        r#"{"x":6,"y":4,"width":3,"height":2,"original_width":600,"original_height":400}"#,
+        r#"[{"x":1.0,"y":1.0,"width":0.5,"height":0.5}]"#,
+    ),
+    (
+        "outline",
+        r#"[{"points":[[10,10],[20,10],[20,20]],"label":"cat","image_width":"200","image_height":"100"}]"#,
+        r#"[{"points":[[5.0,10.0],[10.0,10.0],[10.0,20.0]],"polygonlabels":["cat"]}]"#,
+    ),
+    (
+        "point",
+        r#"[{"x":10,"y":10,"label":"nose","image_width":200,"image_height":100}]"#,
+        r#"[{"x":5.0,"y":10.0,"keypointlabels":["nose"]}]"#,
+    ),
+    (
+        "round",
+        r#"[{"x":10,"y":10,"radiusX":4,"radiusY":4,"label":"cat","image_width":200,"image_height":100}]"#,
+        r#"[{"x":5.0,"y":10.0,"radiusX":2.0,"radiusY":4.0,"ellipselabels":["cat"]}]"#,
+    ),
+    (
+        "mask",
+        r#"[{"rle":[0,1,255],"label":"cat"}]"#,
+        r#"[{"format":"rle","rle":[0,1,255],"brushlabels":["cat"]}]"#,
+    ),
+    (
+        "kind",
+        r#"[["animal"],["animal","cat"]]"#,
+        r#"[{"taxonomy":[["animal"],["animal","cat"]]}]"#,
+    ),
+    (
+        "kind",
+        r#"["animal","cat"]"#,
+        r#"[{"taxonomy":[["animal","cat"]]}]"#,
+    ),
+    (
+        "kind",
+        r#"["cat","tree"]"#,
+        r#"[{"taxonomy":[["animal","cat"],["plant","tree"]]}]"#,
+    ),
+    (
+        "kind",
+        r#""animal > dog""#,
+        r#"[{"taxonomy":[["animal","dog"]]}]"#,
+    ),
+    ("kind", r#""tree""#, r#"[{"taxonomy":[["plant","tree"]]}]"#),
+    (
+        "kind",
+        r#"{"taxonomy":[["plant"]]}"#,
+        r#"[{"taxonomy":[["plant"]]}]"#,
+    ),
+    ("caption", r#""a cat""#, r#"[{"text":["a cat"]}]"#),
+    (
+        "caption",
+        r#""[1] see there""#,
+        r#"[{"text":["[1] see there"]}]"#,
+    ),
+    ("caption", r#""[1]""#, r#"[{"text":["[1]"]}]"#),
+    ("caption", r#"["a","b"]"#, r#"[{"text":["a","b"]}]"#),
+    ("caption", r#"{"text":"a"}"#, r#"[{"text":["a"]}]"#),
+    ("stars", "4", r#"[{"rating":4}]"#),
+    ("stars", r#""4""#, r#"[{"rating":4}]"#),
+    ("stars", "4.0", r#"[{"rating":4}]"#),
+    ("stars", r#"{"rating":4}"#, r#"[{"rating":4}]"#),
+    ("count", "-2.50", r#"[{"number":-2.5}]"#),
+    ("count", r#"" 007 ""#, r#"[{"number":7.0}]"#),
+    ("day", r#""2024-02-30""#, r#"[{"datetime":"2024-02-30"}]"#),
+    ("better", r#""left""#, r#"[{"selected":"left"}]"#),
+    (
+        "order",
+        r#"{"_":["a","b"]}"#,
+        r#"[{"ranker":{"_":["a","b"]}}]"#,
+    ),
+    (
+        "order",
+        r#"{"ranker":{"_":["a"]}}"#,
+        r#"[{"ranker":{"_":["a"]}}]"#,
+    ),
+    (
+        "chat",
+        r#"[{"role":"user","content":"hi"},{"chatmessage":{"role":"bot","content":"ho"}}]"#,
+        r#"[{"chatmessage":{"role":"user","content":"hi"}},{"chatmessage":{"role":"bot","content":"ho"}}]"#,
+    ),
+    (
+        "turn",
+        r#"[{"start":"0","end":"1","startOffset":0,"endOffset":4,"label":"ask"}]"#,
+        r#"[{"start":"0","end":"1","startOffset":0,"endOffset":4,"paragraphlabels":["ask"]}]"#,
+    ),
+    (
+        "peak",
+        r#"[{"start":1,"end":1,"label":"up"},{"start":1,"end":2,"label":"up"}]"#,
+        r#"[{"start":1,"end":1,"instant":true,"timeserieslabels":["up"]},{"start":1,"end":2,"instant":false,"timeserieslabels":["up"]}]"#,
+    ),
+    (
+        "scene",
+        r#"[{"ranges":[{"start":1,"end":5}],"label":"day"}]"#,
+        r#"[{"ranges":[{"start":1,"end":5}],"timelinelabels":["day"]}]"#,
+    ),
+];
+
 #[test]
 fn every_shape_makes_a_prediction_that_fits_the_config() {
-    let cases: &[(&str, &str, Value)] = &[
-        (
-            "sentiment",
-            r#"["positive","negative"]"#,
-            json!([{"choices": ["positive", "negative"]}]),
-        ),
-        (
-            "sentiment",
-            r#""[\"positive\"]""#,
-            json!([{"choices": ["positive"]}]),
-        ),
-        ("sentiment", "1", json!([{"choices": ["1"]}])),
-        (
-            "sentiment",
-            r#"{"choices":["positive"]}"#,
-            json!([{"choices": ["positive"]}]),
-        ),
-        (
-            "sentiment",
-            r#"{"choices":"positive"}"#,
-            json!([{"choices": ["positive"]}]),
-        ),
-        (
-            "sentiment",
-            r#"{"label":"negative","score":0.9}"#,
-            json!([{"choices": ["negative"]}]),
-        ),
-        (
-            "open",
-            r#""[not JSON""#,
-            json!([{"choices": ["[not JSON"]}]),
-        ),
-        (
-            "ner",
-            r#"{"start":0,"end":3,"label":"PER"}"#,
-            json!([{"start": 0, "end": 3, "labels": ["PER"]}]),
-        ),
-        (
-            "ner",
-            r#"[{"start":0,"end":3,"labels":["PER","ORG"]}]"#,
-            json!([{"start": 0, "end": 3, "labels": ["PER", "ORG"]}]),
-        ),
-        (
-            "ner",
-            r#""[{\"start\":0,\"end\":3,\"labels\":[\"PER\"]}]""#,
-            json!([{"start": 0, "end": 3, "labels": ["PER"]}]),
-        ),
-        (
-            "ner",
-            r#"[[0,3,"PER"],[5,8,"ORG"]]"#,
-            json!([{"start": 0, "end": 3, "labels": ["PER"]}, {"start": 5, "end": 8, "labels": ["ORG"]}]),
-        ),
-        (
-            "ner",
-            r#"[0,3,"PER"]"#,
-            json!([{"start": 0, "end": 3, "labels": ["PER"]}]),
-        ),
-        (
-            "box",
-            r#"[{"x":1,"y":2,"width":3,"height":4,"labels":"dog","rotation":0}]"#,
-            json!([{"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0, "rectanglelabels": ["dog"]}]),
-        ),
-        // As Label Studio exports it: percent, though the size stands beside it.
-        (
-            "box",
-            r#"[{"x":1,"y":2,"width":3,"height":4,"rectanglelabels":["dog"],"original_width":600,"original_height":400}]"#,
-            json!([{"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["dog"]}]),
-        ),
-        (
-            "plain",
-            r#"{"x":6,"y":4,"width":3,"height":2,"original_width":600,"original_height":400}"#,
-            json!([{"x": 1.0, "y": 1.0, "width": 0.5, "height": 0.5}]),
-        ),
-        (
-            "outline",
-            r#"[{"points":[[10,10],[20,10],[20,20]],"label":"cat","image_width":"200","image_height":"100"}]"#,
-            json!([{"points": [[5.0, 10.0], [10.0, 10.0], [10.0, 20.0]], "polygonlabels": ["cat"]}]),
-        ),
-        (
-            "point",
-            r#"[{"x":10,"y":10,"label":"nose","image_width":200,"image_height":100}]"#,
-            json!([{"x": 5.0, "y": 10.0, "keypointlabels": ["nose"]}]),
-        ),
-        (
-            "round",
-            r#"[{"x":10,"y":10,"radiusX":4,"radiusY":4,"label":"cat","image_width":200,"image_height":100}]"#,
-            json!([{"x": 5.0, "y": 10.0, "radiusX": 2.0, "radiusY": 4.0, "ellipselabels": ["cat"]}]),
-        ),
-        (
-            "mask",
-            r#"[{"rle":[0,1,255],"label":"cat"}]"#,
-            json!([{"format": "rle", "rle": [0, 1, 255], "brushlabels": ["cat"]}]),
-        ),
-        (
-            "kind",
-            r#"[["animal"],["animal","cat"]]"#,
-            json!([{"taxonomy": [["animal"], ["animal", "cat"]]}]),
-        ),
-        (
-            "kind",
-            r#"["animal","cat"]"#,
-            json!([{"taxonomy": [["animal", "cat"]]}]),
-        ),
-        (
-            "kind",
-            r#"["cat","tree"]"#,
-            json!([{"taxonomy": [["animal", "cat"], ["plant", "tree"]]}]),
-        ),
-        (
-            "kind",
-            r#""animal > dog""#,
-            json!([{"taxonomy": [["animal", "dog"]]}]),
-        ),
-        (
-            "kind",
-            r#""tree""#,
-            json!([{"taxonomy": [["plant", "tree"]]}]),
-        ),
-        (
-            "kind",
-            r#"{"taxonomy":[["plant"]]}"#,
-            json!([{"taxonomy": [["plant"]]}]),
-        ),
-        ("caption", r#""a cat""#, json!([{"text": ["a cat"]}])),
-        (
-            "caption",
-            r#""[1] see there""#,
-            json!([{"text": ["[1] see there"]}]),
-        ),
-        ("caption", r#""[1]""#, json!([{"text": ["[1]"]}])),
-        ("caption", r#"["a","b"]"#, json!([{"text": ["a", "b"]}])),
-        ("caption", r#"{"text":"a"}"#, json!([{"text": ["a"]}])),
-        ("stars", "4", json!([{"rating": 4}])),
-        ("stars", r#""4""#, json!([{"rating": 4}])),
-        ("stars", "4.0", json!([{"rating": 4}])),
-        ("stars", r#"{"rating":4}"#, json!([{"rating": 4}])),
-        ("count", "-2.50", json!([{"number": -2.5}])),
-        ("count", r#"" 007 ""#, json!([{"number": 7.0}])),
-        (
-            "day",
-            r#""2024-02-30""#,
-            json!([{"datetime": "2024-02-30"}]),
-        ),
-        ("better", r#""left""#, json!([{"selected": "left"}])),
-        (
-            "order",
-            r#"{"_":["a","b"]}"#,
-            json!([{"ranker": {"_": ["a", "b"]}}]),
-        ),
-        (
-            "order",
-            r#"{"ranker":{"_":["a"]}}"#,
-            json!([{"ranker": {"_": ["a"]}}]),
-        ),
-        (
-            "chat",
-            r#"[{"role":"user","content":"hi"},{"chatmessage":{"role":"bot","content":"ho"}}]"#,
-            json!([{"chatmessage": {"role": "user", "content": "hi"}}, {"chatmessage": {"role": "bot", "content": "ho"}}]),
-        ),
-        (
-            "turn",
-            r#"[{"start":"0","end":"1","startOffset":0,"endOffset":4,"label":"ask"}]"#,
-            json!([{"start": "0", "end": "1", "startOffset": 0, "endOffset": 4, "paragraphlabels": ["ask"]}]),
-        ),
-        (
-            "peak",
-            r#"[{"start":1,"end":1,"label":"up"},{"start":1,"end":2,"label":"up"}]"#,
-            json!([{"start": 1, "end": 1, "instant": true, "timeserieslabels": ["up"]}, {"start": 1, "end": 2, "instant": false, "timeserieslabels": ["up"]}]),
-        ),
-        (
-            "scene",
-            r#"[{"ranges":[{"start":1,"end":5}],"label":"day"}]"#,
-            json!([{"ranges": [{"start": 1, "end": 5}], "timelinelabels": ["day"]}]),
-        ),
-    ];
-    for (control, value, expected) in cases {
+    for (control, value, expected) in SHAPES {
+        let expected: Value = serde_json::from_str(expected).unwrap();
         assert_eq!(
             json!(values(control, value)),
-            *expected,
+            expected,
             "{control}: {value}"
         );
     }
@@ -470,6 +461,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn all_that_decides_a_prediction_is_in_the_digest_of_a_plan() {
+    let pair = |control: &str, column: &str| (control.to_owned(), column.to_owned());
+    let made = |from: &[(String, String)], version: &str, score: Option<&str>| {
+        PredictionsFrom::new(config(), from, version, score)
+            .expect("controls")
+            .decisive()
+    };
+    let all = [
+        made(&[pair("sentiment", "a")], "v", None),
+        made(&[pair("open", "a")], "v", None),
+        made(&[pair("sentiment", "b")], "v", None),
+        made(&[pair("sentiment", "a")], "w", None),
+        made(&[pair("sentiment", "a")], "v", Some("a")),
+        made(&[pair("sentiment", "a"), pair("ner", "a")], "v", None),
+        made(&[pair("ner", "a"), pair("sentiment", "a")], "v", None),
+    ];
+    let unlike: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(unlike.len(), all.len(), "{all:#?}");
 }
 
 /// A folder with a labelling config, in which the binary is run.
