@@ -90,8 +90,9 @@ fn every_case_is_judged_as_the_sdk_judges_it() {
     for case in &cases {
         let judged = case.judged();
         let expected = case.expected();
-        let as_said =
-            case.valid == Some(judged.is_empty()) && (expected.is_empty() || expected == judged);
+        // A config is refused in our own words.
+        let worded = case.method != "validate" && !expected.is_empty();
+        let as_said = case.valid == Some(judged.is_empty()) && (!worded || expected == judged);
         let meant = DIFFERENT.iter().any(|(id, _)| *id == case.id);
         if as_said == meant {
             let Case {
