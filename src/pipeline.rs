@@ -12,6 +12,7 @@
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
+mod survey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -84,6 +85,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         Begin::At(place) => Some(place),
         Begin::Nothing => return runtime.block_on(sink.finish(&**around)),
     };
+    let Some(input) = survey::input(around, &runtime, from)? else {
+        return Ok(());
+    };
+    let input = Arc::new(input);
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
     let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
@@ -101,7 +106,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     // What came before is known only to those who read it.
     let read_from = from.filter(|_| !dedupe);
 
-    let reading = Arc::clone(around);
+    let (reading, read) = (Arc::clone(around), Arc::clone(&input));
     let reader = start(READER, move || {
         let Around {
             plan, stop, watch, ..
@@ -117,11 +122,13 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             stop,
             progress: Arc::clone(&watch.progress),
             from: read_from,
+            tables_only: false,
+            types: read.types.as_ref(),
             seen,
             check_columns: &check_columns,
             submit: &submit,
         };
-        let outcome = reader.run(&plan.sources);
+        let outcome = reader.run(&read.sources);
         jobs.end(outcome);
     })?;
     let outlet = Downstream {

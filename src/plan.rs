@@ -35,6 +35,8 @@ pub struct Plan {
     pub memory: usize,
     /// How many records may be rejected.
     pub max_rejects: Tolerance,
+    /// Bytes of standard input that may be kept on the disk, where it has to be read twice.
+    pub spool_limit: u64,
 }
 
 /// How many records may be rejected before the run ends.
@@ -109,6 +111,7 @@ impl Plan {
             encoding,
             record_bytes,
             pick,
+            csv_types,
             ..
         } = &self.reading;
         let Normalizer {
@@ -128,7 +131,7 @@ impl Plan {
         let decisive = Decisive {
             sources: self.sources.iter().map(|source| &*source.name).collect(),
             reading: format!(
-                "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?}",
+                "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?} {csv_types:?}",
                 encoding.map(encoding_rs::Encoding::name)
             ),
             normalizer,

@@ -338,7 +338,9 @@ impl<'a> RejectShape<'a> {
         match shape {
             Shape::Json(_) | Shape::Rejects => RejectShape::Json,
             Shape::Lines => RejectShape::Txt,
-            Shape::Table { columns, delimiter } => RejectShape::Csv {
+            Shape::Table {
+                columns, delimiter, ..
+            } => RejectShape::Csv {
                 delimiter: char::from(*delimiter),
                 columns,
             },

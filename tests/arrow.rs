@@ -37,6 +37,7 @@ use sluice::decode::scan::Value;
 use sluice::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row};
 use sluice::error::{Code, Error, Fault};
 use sluice::place::SourceId;
+use sluice::read::column_types::CsvTypes;
 use sluice::read::{Chunk, Ended, Progress, Reader, Reading, Shape, Start};
 use sluice::source::sniff::Format;
 use sluice::source::{Location, Source};
@@ -141,6 +142,7 @@ fn reading(record_bytes: usize, pick: Option<Vec<String>>, format: Option<Format
         format,
         delimiter: None,
         header: true,
+        csv_types: CsvTypes::Text,
         encoding: None,
         chunk_bytes: 1 << 20,
         record_bytes,
@@ -224,6 +226,8 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         stop: &stop,
         progress,
         from: None,
+        tables_only: false,
+        types: None,
         seen: None,
         check_columns: &|_| Ok(()),
         submit: &take,
@@ -921,6 +925,8 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             stop: &stop,
             progress,
             from: None,
+            tables_only: false,
+            types: None,
             seen: None,
             check_columns: &|_| Ok(()),
             submit: &submit,

@@ -18,8 +18,10 @@ use sluice::normalize::mapping::Mapping;
 use sluice::normalize::tasks::Tasks;
 use sluice::normalize::{self, Normalizer};
 use sluice::plan::{Plan, Tolerance};
+use sluice::read::column_types::CsvTypes;
 use sluice::read::{Chunk, Progress, Reader, Reading};
 use sluice::source::local;
+use sluice::source::spool::SPOOL_LIMIT;
 use sluice::stop::Stop;
 
 use data::Kind;
@@ -101,6 +103,7 @@ impl Input {
                 format: None,
                 delimiter: None,
                 header: true,
+                csv_types: CsvTypes::Text,
                 encoding: None,
                 chunk_bytes: CHUNK_BYTES,
                 record_bytes: 64 << 20,
@@ -122,6 +125,7 @@ impl Input {
             threads,
             memory: 256 << 20,
             max_rejects: Tolerance::Count(0),
+            spool_limit: SPOOL_LIMIT,
         }
     }
 
@@ -137,6 +141,8 @@ impl Input {
             stop: &stop,
             progress: Arc::new(Progress::default()),
             from: None,
+            tables_only: false,
+            types: None,
             seen: None,
             check_columns: &|_| Ok(()),
             submit: &|chunk| {

@@ -12,6 +12,7 @@ pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArgument
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::Tolerance;
+use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::sink::label_studio::spread::TITLE;
 use crate::source::sniff::Format;
@@ -90,9 +91,39 @@ pub struct ReadingArguments {
     #[arg(long)]
     pub no_header: bool,
 
+    /// What the cells of CSV are: text, which loses nothing; the types of columns of which every cell comes back the
+    /// same; or what Label Studio makes of the file, losses included
+    #[arg(long, value_name = "RULE", default_value = "text")]
+    pub csv_types: CsvTypesArgument,
+
+    /// Bytes of standard input kept on the disk where it has to be read twice, for `--csv-types`
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub spool_limit: usize,
+
     /// The text encoding, where it is neither UTF-8 nor marked: windows-1252, shift_jis, utf-16le ...
     #[arg(long, value_name = "LABEL", value_parser = encoding::of_label)]
     pub encoding: Option<&'static Encoding>,
+}
+
+/// How cells of CSV become values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CsvTypesArgument {
+    /// Every cell is text.
+    Text,
+    /// A column has a type if every cell of it comes back the same.
+    Auto,
+    /// What Label Studio makes of the file.
+    LabelStudio,
+}
+
+impl From<CsvTypesArgument> for CsvTypes {
+    fn from(argument: CsvTypesArgument) -> Self {
+        match argument {
+            CsvTypesArgument::Text => CsvTypes::Text,
+            CsvTypesArgument::Auto => CsvTypes::Auto,
+            CsvTypesArgument::LabelStudio => CsvTypes::LabelStudio,
+        }
+    }
 }
 
 /// What becomes of fields.

@@ -9,12 +9,13 @@ use super::delivery::{self, Delivery, Named};
 use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::plan::Plan;
 use crate::read::Reading;
+use crate::read::column_types::CsvTypes;
 use crate::source::local;
 
 /// Runs the command; gives the exit code of a run that came to its end.
@@ -46,6 +47,10 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         limits,
         ..
     } = arguments;
+    let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
+    if reading.no_header && csv_types == CsvTypes::LabelStudio {
+        return Err(no_header());
+    }
     let listing = local::list(&arguments.sources)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     let mapping = Mapping::new(
@@ -58,6 +63,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         format: reading.format,
         delimiter: reading.delimiter,
         header: !reading.no_header,
+        csv_types,
         encoding: reading.encoding,
         pick: fields.pick.clone(),
         ..limits.reading()
@@ -82,7 +88,18 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,
     };
-    let mut plan = limits.plan(listing, reading, settled, bounds);
+    let mut plan = Plan {
+        spool_limit: spool_limit as u64,
+        ..limits.plan(listing, reading, settled, bounds)
+    };
     fields.predict(&mut plan, config.map(|known| known.config))?;
     Ok(plan)
+}
+
+fn no_header() -> Error {
+    Error::new(
+        Code::Usage,
+        "`--csv-types label-studio` does not go with `--no-header`: Label Studio takes the first row for the header",
+    )
+    .help("leave one of them out")
 }

@@ -13,8 +13,10 @@ use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
 use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
+use crate::read::column_types::CsvTypes;
 use crate::read::{RECORDS_IN_MEMORY, Reading};
 use crate::source::local::Listing;
+use crate::source::spool::SPOOL_LIMIT;
 
 /// Bytes of text in a chunk: about the size of a second-level cache. Builds for tests take tiny ones, so that every
 /// test crosses boundaries.
@@ -41,6 +43,7 @@ impl LimitArguments {
             format: None,
             delimiter: None,
             header: true,
+            csv_types: CsvTypes::Text,
             encoding: None,
             chunk_bytes: self.chunk_bytes.unwrap_or(CHUNK_BYTES),
             record_bytes: (self.memory / RECORDS_IN_MEMORY).clamp(1, MOST_RECORD_BYTES),
@@ -80,6 +83,7 @@ impl LimitArguments {
             threads: self.threads.map_or_else(processors, usize::from),
             memory: self.memory,
             max_rejects: self.max_rejects,
+            spool_limit: SPOOL_LIMIT,
         }
     }
 }

@@ -33,47 +33,42 @@ impl Csv {
             records: 0,
         }
     }
+}
 
-    /// What is wrong with a record, if anything is.
-    fn fault(&self, record: &cells::Record) -> Option<Fault> {
-        if let Some(open) = record.open {
-            let line = open.line - record.line + 1;
-            let reason =
-                format!("the quote that opens a cell on line {line} of the record is never closed");
-            return Some(
-                Fault::new(Code::QuoteOpen, reason)
-                    .at(open.at - record.start)
-                    .help(
-                        "close it, or double it and put the cell in quotes if it stands for itself",
-                    ),
-            );
-        }
-        if !self.is_utf8
-            && let Err(error) = std::str::from_utf8(&self.text[record.start..record.end])
-        {
-            let at = error.valid_up_to();
-            let byte = self.text[record.start + at];
-            return Some(
-                Fault::new(
-                    Code::Encoding,
-                    format!("byte 0x{byte:02X} is not UTF-8 text"),
-                )
-                .at(at)
-                .help("name the encoding with `--encoding`, such as windows-1252"),
-            );
-        }
-        if record.cells != self.columns {
-            let cells = if record.cells == 1 { "cell" } else { "cells" };
-            let help = if record.cells > self.columns {
-                "put cells that contain the delimiter in quotes, or name the delimiter with `--delimiter`"
-            } else {
-                "add what is missing, or name the delimiter with `--delimiter`"
-            };
-            let reason = format!("{} {cells}, the header has {}", record.cells, self.columns);
-            return Some(Fault::new(Code::RowLength, reason).help(help));
-        }
-        None
+/// Holds a record to be text in which every quote is closed.
+pub(super) fn check_text(text: &[u8], is_utf8: bool, record: &cells::Record) -> Result<(), Fault> {
+    if let Some(open) = record.open {
+        let line = open.line - record.line + 1;
+        let reason =
+            format!("the quote that opens a cell on line {line} of the record is never closed");
+        return Err(Fault::new(Code::QuoteOpen, reason)
+            .at(open.at - record.start)
+            .help("close it, or double it and put the cell in quotes if it stands for itself"));
     }
+    if !is_utf8 && let Err(error) = std::str::from_utf8(&text[record.start..record.end]) {
+        let at = error.valid_up_to();
+        let byte = text[record.start + at];
+        let reason = format!("byte 0x{byte:02X} is not UTF-8 text");
+        return Err(Fault::new(Code::Encoding, reason)
+            .at(at)
+            .help("name the encoding with `--encoding`, such as windows-1252"));
+    }
+    Ok(())
+}
+
+/// Holds a record to have as many cells as there are columns.
+pub(super) fn check_length(cells: usize, columns: usize) -> Result<(), Fault> {
+    if cells == columns {
+        return Ok(());
+    }
+    let word = if cells == 1 { "cell" } else { "cells" };
+    let help = if cells > columns {
+        "put cells that contain the delimiter in quotes, or name the delimiter with `--delimiter`"
+    } else {
+        "add what is missing, or name the delimiter with `--delimiter`"
+    };
+    let reason = format!("{cells} {word}, the header has {columns}");
+    Err(Fault::new(Code::RowLength, reason).help(help))
 }
 
 impl Decode for Csv {
@@ -93,15 +88,11 @@ impl Decode for Csv {
                 && record.open.is_none()
                 && (self.is_utf8 || std::str::from_utf8(&self.text[range.clone()]).is_ok())
             {
-                let row = CsvRow {
-                    text: &self.text,
-                    ends: self.cells.ends(),
-                    range,
-                    plain: !record.escapes,
-                    nul: self.nul,
-                };
+                let row = CsvRow::new(&self.text, self.cells.ends(), &record, self.nul);
                 consumer.row(mark, &row);
-            } else if let Some(fault) = self.fault(&record) {
+            } else if let Err(fault) = check_text(&self.text, self.is_utf8, &record)
+                .and_then(|()| check_length(record.cells, self.columns))
+            {
                 consumer.fault(mark, fault, &self.text[range]);
             }
         }
@@ -122,7 +113,7 @@ fn saturating(count: u64) -> u32 {
 }
 
 /// One row, in the text of its chunk.
-struct CsvRow<'a> {
+pub(super) struct CsvRow<'a> {
     text: &'a [u8],
     /// Where its cells end.
     ends: &'a [usize],
@@ -135,12 +126,7 @@ struct CsvRow<'a> {
 impl Row for CsvRow<'_> {
     #[inline]
     fn cell(&self, column: usize, out: &mut Vec<u8>, changes: &mut Changes) -> Result<(), Fault> {
-        let Some((start, end)) = cells::raw(self.range.start, self.ends, column) else {
-            return Err(Fault::new(
-                Code::Internal,
-                format!("column {column} was asked for and is none"),
-            ));
-        };
+        let (start, end) = self.bounds(column)?;
         // An empty cell is followed by what ended it, which is no quote.
         if self.plain && self.text.get(start) != Some(&QUOTE) {
             bare(self.text, start, end, out);
@@ -154,7 +140,43 @@ impl Row for CsvRow<'_> {
     }
 }
 
-impl CsvRow<'_> {
+impl<'a> CsvRow<'a> {
+    /// A record of a text, whose cells end there.
+    #[inline]
+    pub(super) fn new(text: &'a [u8], ends: &'a [usize], record: &cells::Record, nul: Nul) -> Self {
+        CsvRow {
+            text,
+            ends,
+            range: record.start..record.end,
+            plain: !record.escapes,
+            nul,
+        }
+    }
+
+    /// The bytes of a column's cell, quotes included.
+    #[inline]
+    pub(super) fn raw_cell(&self, column: usize) -> Result<&'a [u8], Fault> {
+        let (start, end) = self.bounds(column)?;
+        Ok(&self.text[start..end])
+    }
+
+    /// Where a column's cell starts in the row.
+    pub(super) fn offset_of(&self, column: usize) -> usize {
+        self.bounds(column)
+            .map_or(0, |(start, _)| start - self.range.start)
+    }
+
+    /// Where a column's cell starts and ends in the text.
+    #[inline]
+    fn bounds(&self, column: usize) -> Result<(usize, usize), Fault> {
+        cells::raw(self.range.start, self.ends, column).ok_or_else(|| {
+            Fault::new(
+                Code::Internal,
+                format!("column {column} was asked for and is none"),
+            )
+        })
+    }
+
     /// Appends a cell as JSON, with whatever there is in it; `start` is where it starts.
     fn escaped(
         &self,

@@ -5,6 +5,7 @@
 
 pub mod columns;
 pub mod csv;
+pub mod csv_types;
 pub mod json;
 pub mod lines;
 pub mod rejects;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use self::watch::Watch;
 use crate::buffer::Buffer;
 use crate::error::Fault;
+use crate::read::column_types::CsvTypes;
 use crate::read::{Before, Body, Chunk, Shape, Start};
 
 /// Where a record stands in its chunk.
@@ -67,12 +69,24 @@ pub struct Changes {
     pub nulled: u64,
     /// NUL characters given as U+FFFD.
     pub nul_replaced: u64,
+    /// Numbers of CSV that no double is equal to, given as the nearest.
+    pub rounded: u64,
+    /// Numbers of CSV whose leading zeros are gone.
+    pub zeros_dropped: u64,
+    /// Words of CSV for a missing value, such as `NA`, given as empty text.
+    pub missing_emptied: u64,
+    /// Cells of CSV left out because their rows are longer than the header.
+    pub cells_dropped: u64,
 }
 
 impl std::ops::AddAssign for Changes {
     fn add_assign(&mut self, more: Changes) {
         self.nulled += more.nulled;
         self.nul_replaced += more.nul_replaced;
+        self.rounded += more.rounded;
+        self.zeros_dropped += more.zeros_dropped;
+        self.missing_emptied += more.missing_emptied;
+        self.cells_dropped += more.cells_dropped;
     }
 }
 
@@ -123,8 +137,10 @@ pub struct Extent {
 pub enum Decoder {
     /// JSON.
     Json(json::Json),
-    /// Rows of CSV and its kin.
+    /// Rows of CSV and its kin, every cell text.
     Csv(csv::Csv),
+    /// The same with typed columns.
+    TypedCsv(csv_types::TypedCsv),
     /// Lines.
     Lines(lines::Lines),
     /// An Arrow record batch.
@@ -162,9 +178,19 @@ impl Decoder {
             (Body::Text(text), Shape::Json(framing)) => {
                 Decoder::Json(json::Json::new(text, *framing, before, nul, watch))
             }
-            (Body::Text(text), Shape::Table { columns, delimiter }) => {
-                Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul))
-            }
+            (
+                Body::Text(text),
+                Shape::Table {
+                    columns,
+                    delimiter,
+                    typing,
+                },
+            ) => match typing.rule {
+                CsvTypes::Text => Decoder::Csv(csv::Csv::new(text, columns.len(), *delimiter, nul)),
+                CsvTypes::Auto | CsvTypes::LabelStudio => Decoder::TypedCsv(
+                    csv_types::TypedCsv::new(text, columns.len(), *delimiter, typing, nul),
+                ),
+            },
             (Body::Text(text), Shape::Rejects) => {
                 Decoder::Rejects(rejects::Rejects::new(text, nul, watch))
             }
@@ -190,6 +216,7 @@ impl Decode for Decoder {
         match self {
             Decoder::Json(d) => d.decode(consumer),
             Decoder::Csv(d) => d.decode(consumer),
+            Decoder::TypedCsv(d) => d.decode(consumer),
             Decoder::Lines(d) => d.decode(consumer),
             Decoder::Columns(d) => d.decode(consumer),
             Decoder::RowGroup(d) => d.decode(consumer),
@@ -205,6 +232,7 @@ impl Decode for Decoder {
         match self {
             Decoder::Json(d) => d.extent(),
             Decoder::Csv(d) => d.extent(),
+            Decoder::TypedCsv(d) => d.extent(),
             Decoder::Lines(d) => d.extent(),
             Decoder::Columns(d) => d.extent(),
             Decoder::RowGroup(d) => d.extent(),

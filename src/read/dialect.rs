@@ -109,6 +109,17 @@ pub struct Header {
     pub lines: u64,
 }
 
+/// How a table is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The byte between its cells.
+    pub delimiter: u8,
+    /// Cells at the start of each row that belong to no column.
+    pub leading: usize,
+    /// Its header.
+    pub header: Header,
+}
+
 /// Reads the header, the first record of the head; empty lines before it are passed over. None when the head, which
 /// is not `complete`, may not hold all of it.
 ///
@@ -147,20 +158,7 @@ pub fn header(
             lines: 0,
         }));
     }
-    if let Some(open) = record.open {
-        let reason = "a quote in the header is never closed";
-        return Err(Fault::new(Code::QuoteOpen, reason).at(open.at - record.start));
-    }
-    if let Err(error) = std::str::from_utf8(&head[record.start..record.end]) {
-        let at = error.valid_up_to();
-        let reason = format!(
-            "byte 0x{:02X} of the header is not UTF-8 text",
-            head[record.start + at]
-        );
-        return Err(Fault::new(Code::Encoding, reason)
-            .at(at)
-            .help("name the encoding with `--encoding`, such as windows-1252"));
-    }
+    check_header(head, &record)?;
     let passed = cells.passed();
     let second = head[record.end..].starts_with(b"\r\n");
     let (bytes, lines) = (passed + usize::from(second), cells.lines());
@@ -176,4 +174,26 @@ pub fn header(
         bytes,
         lines,
     }))
+}
+
+/// Holds a header to be UTF-8 with every quote closed.
+///
+/// # Errors
+/// When it is not so.
+pub(super) fn check_header(head: &[u8], record: &cells::Record) -> Result<(), Fault> {
+    if let Some(open) = record.open {
+        let reason = "a quote in the header is never closed";
+        return Err(Fault::new(Code::QuoteOpen, reason).at(open.at - record.start));
+    }
+    if let Err(error) = std::str::from_utf8(&head[record.start..record.end]) {
+        let at = error.valid_up_to();
+        let reason = format!(
+            "byte 0x{:02X} of the header is not UTF-8 text",
+            head[record.start + at]
+        );
+        return Err(Fault::new(Code::Encoding, reason)
+            .at(at)
+            .help("name the encoding with `--encoding`, such as windows-1252"));
+    }
+    Ok(())
 }

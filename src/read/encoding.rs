@@ -45,6 +45,16 @@ pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<Peek>
     })))
 }
 
+/// The encoding other than UTF-8 that a byte-order mark tells, if there is one.
+///
+/// # Errors
+/// When the source cannot be read.
+pub fn marked(bytes: &mut Peek) -> Result<Option<&'static Encoding>> {
+    let head = bytes.peek(4).map_err(|e| super::read_error(&e))?;
+    let marked = Encoding::for_bom(head).map(|(encoding, _)| encoding);
+    Ok(marked.filter(|encoding| *encoding != UTF_8))
+}
+
 /// UTF-16 and UTF-32 text of any Western script has a zero in every other byte; UTF-8 text has none.
 fn refuse_unmarked(head: &[u8]) -> Result<()> {
     let head = &head[..head.len() & !1];

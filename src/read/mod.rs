@@ -11,6 +11,7 @@
 
 pub mod batches;
 pub mod cells;
+pub mod column_types;
 pub mod cut_csv;
 pub mod cut_json;
 pub mod cut_lines;
@@ -24,11 +25,13 @@ pub mod peek;
 pub(crate) mod positioned;
 pub mod row_groups;
 pub mod seen;
+pub mod server_table;
 pub mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use self::column_types::{CsvTypes, Types, Typing};
 use self::peek::Peek;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
@@ -120,6 +123,8 @@ pub enum Shape {
         columns: Vec<String>,
         /// The byte between cells.
         delimiter: u8,
+        /// What the cells are.
+        typing: Typing,
     },
     /// Lines, each a value of its own.
     Lines,
@@ -171,6 +176,8 @@ pub struct Reading {
     pub delimiter: Option<u8>,
     /// Whether a table's first row names its columns.
     pub header: bool,
+    /// How the cells of a table become values.
+    pub csv_types: CsvTypes,
     /// The text encoding, where it is neither UTF-8 nor told by a byte-order mark.
     pub encoding: Option<&'static encoding_rs::Encoding>,
     /// Bytes of text in a chunk, unless a record is larger.
@@ -204,6 +211,10 @@ pub struct Reader<'a> {
     pub progress: Arc<Progress>,
     /// The first record to read, where that is not the first of all.
     pub from: Option<Place>,
+    /// Whether sources that are no tables are passed over.
+    pub tables_only: bool,
+    /// The types of the tables' columns, where they have been found out.
+    pub types: Option<&'a Types>,
     /// Where the digest of what is read is kept, if there is to be one.
     pub seen: Option<Arc<Seen>>,
     /// Refuses the columns of a table that do not fit the options.
@@ -297,6 +308,9 @@ impl Reader<'_> {
                 && matches!(source.location, Location::File(_))
                 && magic.starts_with(b"ARROW1");
         if indexed && compression.is_none() {
+            if self.tables_only {
+                return Ok(());
+            }
             if let Some(seen) = &self.seen {
                 seen.leave();
             }
@@ -319,6 +333,7 @@ impl Reader<'_> {
     fn stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
         let head = bytes.peek(text::HEAD_BYTES).map_err(|e| read_error(&e))?;
         match self.reading.format.or_else(|| Format::of_magic(head)) {
+            Some(Format::Parquet | Format::Arrow) if self.tables_only => Ok(()),
             Some(Format::Parquet) => Err(Error::new(
                 Code::Format,
                 "a Parquet file must not be compressed as a whole",

@@ -4,10 +4,11 @@ pub mod progress;
 pub mod summary;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use indicatif::DecimalBytes;
 use serde::Serialize;
 
 use crate::decode::Changes;
@@ -27,6 +28,10 @@ const FIRST_PLACES: usize = 5;
 pub struct Watch {
     /// What the reader tells.
     pub progress: Arc<Progress>,
+    /// What the reader tells before the run, where it has to find out the types of columns.
+    pub survey: Arc<Progress>,
+    /// Whether it does so now.
+    pub surveying: AtomicBool,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
     /// What the target is doing, in words.
@@ -45,9 +50,16 @@ impl Watch {
         }
     }
 
-    /// What the target is doing, in words.
+    /// What goes on, in words: how far the columns are looked at, or what the target is doing.
     #[must_use]
     pub fn doing(&self) -> Option<String> {
+        if self.surveying.load(Ordering::Relaxed) {
+            let bytes = self.survey.bytes.load(Ordering::Relaxed);
+            return Some(format!(
+                "finding out the types of columns, {} read",
+                DecimalBytes(bytes)
+            ));
+        }
         self.doing.as_ref().and_then(|doing| doing())
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::Report;
+use crate::decode::Changes;
 
 /// Imports listed by name; all of them stand in the manifest.
 const DELIVERIES_SHOWN: usize = 3;
@@ -55,19 +56,10 @@ pub fn summary(report: &Report, target: &str) -> String {
             let _ = writeln!(text, "    ...");
         }
     }
-    if totals.changes.nulled > 0 {
-        let _ = writeln!(
-            text,
-            "  {} NaN or infinite values are `null` now",
-            HumanCount(totals.changes.nulled)
-        );
-    }
-    if totals.changes.nul_replaced > 0 {
-        let _ = writeln!(
-            text,
-            "  {} NUL characters are U+FFFD now",
-            HumanCount(totals.changes.nul_replaced)
-        );
+    for (count, what) in changes(&totals.changes) {
+        if count > 0 {
+            let _ = writeln!(text, "  {} {what}", HumanCount(count));
+        }
     }
     for delivery in report.deliveries.iter().take(DELIVERIES_SHOWN) {
         let (tasks, bytes) = (delivery.import.tasks as u64, delivery.import.bytes as u64);
@@ -85,4 +77,29 @@ pub fn summary(report: &Report, target: &str) -> String {
         DecimalBytes(rate as u64),
     );
     text
+}
+
+/// What was changed in the data, each with what to say of it.
+fn changes(changes: &Changes) -> [(u64, &'static str); 6] {
+    [
+        (changes.nulled, "NaN or infinite values are `null` now"),
+        (changes.nul_replaced, "NUL characters are U+FFFD now"),
+        (
+            changes.cells_dropped,
+            "cells are left out, as Label Studio does where rows are longer than the header: what they held is lost, \
+             and the other columns are those after them",
+        ),
+        (
+            changes.rounded,
+            "numbers lost digits, as in Label Studio: no double is equal to them",
+        ),
+        (
+            changes.zeros_dropped,
+            "numbers lost the zeros before them, as in Label Studio",
+        ),
+        (
+            changes.missing_emptied,
+            "words such as `NA` are empty text now, as in Label Studio",
+        ),
+    ]
 }

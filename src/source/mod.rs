@@ -5,6 +5,7 @@
 
 pub mod local;
 pub mod sniff;
+pub mod spool;
 
 use std::path::PathBuf;
 use std::sync::Arc;

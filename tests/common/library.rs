@@ -23,10 +23,12 @@ use sluice::pipeline;
 use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
+use sluice::read::column_types::CsvTypes;
 use sluice::read::seen::Seen;
 use sluice::report::{Totals, Watch};
 use sluice::source::local;
 use sluice::source::sniff::Format;
+use sluice::source::spool::SPOOL_LIMIT;
 
 /// How a run is to go.
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ pub struct Options {
     pub from: Option<Place>,
     pub seen: Option<Arc<Seen>>,
     pub dedupe: Option<Dedupe>,
+    pub csv_types: CsvTypes,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             from: None,
             seen: None,
             dedupe: None,
+            csv_types: CsvTypes::Text,
         }
     }
 }
@@ -160,6 +164,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             format: options.format,
             delimiter: None,
             header: true,
+            csv_types: options.csv_types,
             encoding: None,
             chunk_bytes: options.chunk_bytes,
             record_bytes: options.memory / 4,
@@ -181,6 +186,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         threads: options.threads,
         memory: options.memory,
         max_rejects: options.max_rejects,
+        spool_limit: SPOOL_LIMIT,
     };
     let scratch = tempfile::tempdir().expect("a folder");
     let rejects = scratch.path().join("rejects.jsonl");
