@@ -329,6 +329,12 @@ enum RejectShape<'a> {
     Csv {
         delimiter: char,
         columns: &'a [String],
+        /// The columns' types, unless every cell is text.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        types: Vec<&'static str>,
+        /// Cells before the first column, if there are any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        leading: Option<usize>,
     },
     Arrow,
 }
@@ -339,10 +345,14 @@ impl<'a> RejectShape<'a> {
             Shape::Json(_) | Shape::Rejects => RejectShape::Json,
             Shape::Lines => RejectShape::Txt,
             Shape::Table {
-                columns, delimiter, ..
+                columns,
+                delimiter,
+                typing,
             } => RejectShape::Csv {
                 delimiter: char::from(*delimiter),
                 columns,
+                types: typing.columns.iter().map(|t| t.name()).collect(),
+                leading: Some(typing.leading).filter(|leading| *leading > 0),
             },
             Shape::Columns(_) => RejectShape::Arrow,
         }

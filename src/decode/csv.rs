@@ -108,7 +108,7 @@ impl Decode for Csv {
 }
 
 /// A count within a chunk, which is far below 4 GiB.
-fn saturating(count: u64) -> u32 {
+pub(super) fn saturating(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

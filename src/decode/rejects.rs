@@ -8,6 +8,7 @@ use simd_json::prelude::{ValueAsScalar, ValueObjectAccessAsArray, ValueObjectAcc
 use simd_json::{BorrowedValue, Buffers};
 
 use super::csv::Csv;
+use super::csv_types::TypedCsv;
 use super::json::one_value;
 use super::scan::{Scanner, skip_space};
 use super::utf8::Utf8;
@@ -15,6 +16,7 @@ use super::watch::Watch;
 use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row, write};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
+use crate::read::column_types::{ColumnType, Typing};
 
 /// The decoder of a chunk of rejects.
 pub struct Rejects {
@@ -89,13 +91,12 @@ impl Rejects {
                     nul: self.nul,
                     outcome: None,
                 };
-                let mut csv = Csv::new(
-                    raw.as_bytes().to_vec().into(),
-                    names.len(),
-                    delimiter,
-                    self.nul,
-                );
-                let _ = csv.decode(&mut row);
+                let text = raw.as_bytes().to_vec().into();
+                let _ = match typing(&line) {
+                    Some(typing) => TypedCsv::new(text, names.len(), delimiter, &typing, self.nul)
+                        .decode(&mut row),
+                    None => Csv::new(text, names.len(), delimiter, self.nul).decode(&mut row),
+                };
                 let object = row
                     .outcome
                     .unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
@@ -112,6 +113,17 @@ impl Rejects {
             }
         }
     }
+}
+
+/// The types of a record's columns, if they had any.
+fn typing(line: &BorrowedValue<'_>) -> Option<Typing> {
+    let names = line.get_array("types")?.iter();
+    let types = names.map(|name| ColumnType::named(name.as_str()?));
+    let leading = line.get_u64("leading").unwrap_or(0);
+    Some(Typing::of_types(
+        usize::try_from(leading).ok()?,
+        types.collect::<Option<_>>()?,
+    ))
 }
 
 /// Takes the one row of a rejected CSV record as a JSON object.

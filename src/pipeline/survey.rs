@@ -21,7 +21,7 @@ use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::csv_types::survey::{Columns, Surveyed, refuses_infinite, survey};
 use crate::error::{Code, Error, Fault, Result};
 use crate::in_order::{self, Answers};
-use crate::place::{Place, SourceId};
+use crate::place::{Place, SourceId, Spot};
 use crate::read::column_types::{CsvTypes, Types};
 use crate::read::{Ended, Reader};
 use crate::report::Watch;
@@ -40,7 +40,7 @@ pub(super) struct Input {
     /// The types of the columns of tables, where they are asked for.
     pub(super) types: Option<Types>,
     /// The temporary files: they are removed with this.
-    _spools: Vec<Spool>,
+    spools: Vec<Spool>,
 }
 
 /// Finds out what a run needs to know of its sources; those before `from` are left alone. Nothing if it was stopped.
@@ -72,7 +72,7 @@ pub(super) fn input(
             let spool = Spool::new(&plan.run, source)?;
             let stand_in = spool.stands_for(source);
             spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
-            input._spools.push(spool);
+            input.spools.push(spool);
         }
     }
     let sources: Vec<Source> = input.sources.iter().filter(|s| read(s)).cloned().collect();
@@ -131,8 +131,8 @@ pub(super) fn input(
         found.map_err(|_| Error::new(Code::Internal, "the survey ended without a word"))??;
     if plan.reading.csv_types == CsvTypes::LabelStudio {
         let is_empty = from.is_none() && found.records == 0;
-        if is_empty && tables.load(Ordering::Relaxed) == count {
-            return Err(no_rows());
+        if is_empty && count > 0 && tables.load(Ordering::Relaxed) == count {
+            return Err(no_rows().at(|| Spot::source(&plan.sources[0].name)));
         }
         found.judge(around)?;
     }

@@ -54,6 +54,36 @@ pub enum Stored {
     Literal,
 }
 
+/// What the types are called in the file of rejects, by which a mended record gets the values it would have had.
+const NAMES: [(&str, ColumnType); 10] = [
+    ("text", ColumnType::Text),
+    ("integer", ColumnType::Integer),
+    ("number", ColumnType::Number),
+    ("boolean", ColumnType::Boolean),
+    ("stored-integer", ColumnType::Stored(Stored::Integer)),
+    ("stored-whole", ColumnType::Stored(Stored::Whole)),
+    ("stored-float", ColumnType::Stored(Stored::Float)),
+    ("stored-boolean", ColumnType::Stored(Stored::Boolean)),
+    ("stored-text", ColumnType::Stored(Stored::Text)),
+    ("stored-literal", ColumnType::Stored(Stored::Literal)),
+];
+
+impl ColumnType {
+    /// What the type is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(_, column_type)| *column_type == self);
+        named.map_or("text", |(name, _)| name)
+    }
+
+    /// The type of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let named = NAMES.iter().find(|(known, _)| *known == name);
+        named.map(|(_, column_type)| *column_type)
+    }
+}
+
 /// What is known of the cells of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typing {
@@ -61,7 +91,7 @@ pub struct Typing {
     pub rule: CsvTypes,
     /// Cells at the start of each row that belong to no column: Label Studio drops them.
     pub leading: usize,
-    /// The columns' types; none while they are being found out.
+    /// The columns' types; none while they are being found out, and none if there was no row to find them out by.
     pub columns: Arc<[ColumnType]>,
 }
 
@@ -82,17 +112,35 @@ impl Typing {
     ) -> Result<Self> {
         let found = match types.filter(|_| rule != CsvTypes::Text) {
             None => Arc::default(),
-            Some(types) => types
-                .get(&source)
-                .filter(|found| found.len() == columns)
-                .map(Arc::clone)
-                .ok_or_else(changed)?,
+            Some(types) => match types.get(&source) {
+                // It had no rows.
+                None => Arc::default(),
+                Some(found) if found.len() == columns => Arc::clone(found),
+                Some(_) => return Err(changed()),
+            },
         };
         Ok(Typing {
             rule,
             leading,
             columns: found,
         })
+    }
+}
+
+impl Typing {
+    /// What is known of the cells of a row by its columns' types alone.
+    #[must_use]
+    pub fn of_types(leading: usize, columns: Vec<ColumnType>) -> Self {
+        let is_stored = |column_type: &ColumnType| matches!(column_type, ColumnType::Stored(_));
+        Typing {
+            rule: if columns.iter().any(is_stored) {
+                CsvTypes::LabelStudio
+            } else {
+                CsvTypes::Auto
+            },
+            leading,
+            columns: columns.into(),
+        }
     }
 }
 

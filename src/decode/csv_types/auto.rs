@@ -15,6 +15,10 @@ const LONGEST_DOUBLE: usize = 24;
 
 /// What the cells of a column seen so far may all be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is seen by itself, and all are merged alike"
+)]
 pub struct Column {
     integers: bool,
     numbers: bool,

@@ -169,7 +169,7 @@ pub fn write(value: f64, out: &mut Vec<u8>) {
     }
     let decimal = Decimal::shortest(value);
     let digits = decimal.digits();
-    let length = digits.len() as i64;
+    let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
     let zeros = |out: &mut Vec<u8>, count: i64| out.extend((0..count).map(|_| b'0'));
     match decimal.point {
         _ if length == 0 => out.extend_from_slice(b"0.0"),

@@ -11,7 +11,7 @@ mod rows;
 pub mod stored;
 pub mod survey;
 
-use super::csv::CsvRow;
+use super::csv::{CsvRow, saturating};
 use super::{Changes, Consumer, Decode, Extent, Fatal, Mark, Nul, Row};
 use crate::buffer::Buffer;
 use crate::error::{Code, Fault};
@@ -23,6 +23,7 @@ use rows::{Rows, unquoted};
 #[derive(Debug)]
 pub struct TypedCsv {
     rows: Rows,
+    columns: usize,
     typing: Typing,
     nul: Nul,
 }
@@ -33,6 +34,7 @@ impl TypedCsv {
     pub fn new(text: Buffer, columns: usize, delimiter: u8, typing: &Typing, nul: Nul) -> Self {
         TypedCsv {
             rows: Rows::new(text, columns, delimiter, typing),
+            columns,
             typing: typing.clone(),
             nul,
         }
@@ -47,6 +49,10 @@ impl Decode for TypedCsv {
             let Some((mark, record, outcome)) = self.rows.next() else {
                 more = false;
                 continue;
+            };
+            let outcome = match outcome {
+                Ok(()) if self.typing.columns.len() != self.columns => Err(new_rows()),
+                outcome => outcome,
             };
             match outcome {
                 Ok(()) => {
@@ -127,19 +133,23 @@ pub(super) fn infinite(cell: &[u8]) -> Fault {
 }
 
 fn changed(cell: &[u8]) -> Fault {
-    let reason = format!(
-        "`{}` does not fit its column: the source was changed since its types were found out",
-        cells::text(cell)
-    );
-    Fault::new(Code::SourceChanged, reason)
-        .help("let no one write to it while it is imported, and run again")
+    let cell = cells::text(cell);
+    Fault::new(
+        Code::SourceChanged,
+        format!("`{cell}` does not fit its column, as if the source was changed since the types were found out"),
+    )
+    .help(UNTOUCHED)
 }
 
-/// A row whose columns' types are not known has a place all the same.
-#[must_use]
-pub(super) fn saturating(count: u64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+fn new_rows() -> Fault {
+    Fault::new(
+        Code::SourceChanged,
+        "the source had no rows when the types of its columns were found out",
+    )
+    .help(UNTOUCHED)
 }
+
+const UNTOUCHED: &str = "let no one write to it while it is imported, and run again";
 
 /// Where a record stands in its chunk.
 #[must_use]
