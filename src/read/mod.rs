@@ -26,6 +26,7 @@ pub(crate) mod positioned;
 pub mod row_groups;
 pub mod seen;
 pub mod server_table;
+mod table;
 pub mod text;
 
 use std::sync::Arc;

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
 use memchr::memchr_iter;
 
-use super::column_types::{CsvTypes, Typing};
-use super::cut_csv::CutCsv;
+use super::column_types::CsvTypes;
 use super::cut_json::CutJson;
 use super::cut_lines::CutLines;
-use super::dialect::Table;
 use super::midway::Midway;
 use super::peek::Peek;
 use super::{
-    Before, Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Reading,
-    Shape, Start, Which, dialect, encoding, read_error, server_table,
+    Before, Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape,
+    Start, Which, dialect, encoding, read_error, table,
 };
 use crate::budget::{self, Held};
 use crate::buffer::Buffer;
@@ -32,13 +29,13 @@ const FIRST_CHUNK: usize = 32 << 10;
 const GROWTH: usize = 4;
 
 /// A text source with its first record next.
-struct Opened {
-    bytes: Peek,
-    shape: Arc<Shape>,
-    cut: Box<dyn Cut>,
+pub(super) struct Opened {
+    pub(super) bytes: Peek,
+    pub(super) shape: Arc<Shape>,
+    pub(super) cut: Box<dyn Cut>,
     /// Bytes and lines of what comes before the first record.
-    byte: u64,
-    lines: u64,
+    pub(super) byte: u64,
+    pub(super) lines: u64,
 }
 
 impl Opened {
@@ -78,7 +75,7 @@ impl Reader<'_> {
         let mut opened = self.open_text(source, bytes, known)?;
         if let Shape::Table { typing, .. } = &*opened.shape {
             if let Some(marked) = marked.filter(|_| typing.rule == CsvTypes::LabelStudio) {
-                return Err(not_utf8(marked).into());
+                return Err(table::not_utf8(marked).into());
             }
         } else if self.tables_only {
             return Ok(());
@@ -160,81 +157,6 @@ impl Reader<'_> {
             .help("drop `--format`")),
         }
     }
-
-    /// Learns the dialect and the columns of a table.
-    fn open_table(&self, source: &Source, mut bytes: Peek, format: Format) -> Result<Opened> {
-        let Reader { reading, .. } = self;
-        let mut head_bytes = HEAD_BYTES;
-        loop {
-            let head = bytes.peek(head_bytes).map_err(|e| read_error(&e))?;
-            let complete = head.len() < head_bytes;
-            if let Some(table) = self.table(head, complete, format)? {
-                let Table {
-                    delimiter,
-                    leading,
-                    header,
-                } = table;
-                (self.check_columns)(&header.names)?;
-                let (rule, columns) = (reading.csv_types, header.names.len());
-                let typing = Typing::of(rule, leading, self.types, source.id, columns)?;
-                bytes.skip(header.bytes);
-                return Ok(Opened {
-                    byte: header.bytes as u64,
-                    lines: header.lines,
-                    bytes,
-                    shape: Arc::new(Shape::Table {
-                        columns: header.names,
-                        delimiter,
-                        typing,
-                    }),
-                    cut: Box::new(CutCsv::new(delimiter)),
-                });
-            }
-            if head_bytes >= reading.record_bytes {
-                return Err(Error::new(
-                    Code::RecordTooLarge,
-                    format!("the header has more than {head_bytes} bytes"),
-                )
-                .help(
-                    "check `--delimiter` and the quotes of the first line, or raise `--memory`",
-                ));
-            }
-            head_bytes *= 2;
-        }
-    }
-
-    /// How a table is written, by its head; none when more of it is to be seen.
-    fn table(&self, head: &[u8], complete: bool, format: Format) -> Result<Option<Table>, Fault> {
-        let Reading {
-            delimiter,
-            header,
-            csv_types,
-            ..
-        } = *self.reading;
-        if csv_types == CsvTypes::LabelStudio {
-            return server_table::table(head, complete, delimiter, format);
-        }
-        let fallback = if format == Format::Tsv { b'\t' } else { b',' };
-        let sniffed =
-            || dialect::sniff(head, complete).map_or(fallback, |sniffed| sniffed.delimiter);
-        let delimiter = delimiter.unwrap_or_else(sniffed);
-        let header = dialect::header(head, complete, delimiter, header)?;
-        Ok(header.map(|header| Table {
-            delimiter,
-            leading: 0,
-            header,
-        }))
-    }
-}
-
-/// Label Studio reads tables as UTF-8 and nothing else.
-fn not_utf8(marked: &'static Encoding) -> Error {
-    let name = marked.name();
-    Error::new(
-        Code::Encoding,
-        format!("its byte-order mark says {name}; Label Studio refuses a table that is not UTF-8"),
-    )
-    .help("save it as UTF-8, or import it without `--csv-types label-studio`")
 }
 
 /// The loop over one source.
