@@ -54,6 +54,8 @@ codes! {
     RecordTooLarge = "record-too-large",
     /// A task that alone is over the byte cap of an import.
     TaskTooLarge = "task-too-large",
+    /// A value with no name of its own, and no one field of the labelling config for it.
+    DataKey = "data-key",
     /// Two fields of one task would have the same name.
     FieldTwice = "field-twice",
     /// A task without a field that the labelling config needs; the server refuses the whole import for it.
@@ -119,7 +121,7 @@ impl Code {
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
-            Code::Usage | Code::TargetNotEmpty => 2,
+            Code::Usage | Code::DataKey | Code::TargetNotEmpty => 2,
             Code::TooManyRejects => 4,
             Code::ServerUnreachable => 5,
             Code::Unauthorized => 6,

@@ -130,9 +130,14 @@ impl From<CsvTypesArgument> for CsvTypes {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Fields")]
 pub struct FieldArguments {
-    /// The field for values with no name of their own: lines of text, JSON strings and numbers
-    #[arg(long, value_name = "KEY", default_value = "text")]
-    pub data_key: String,
+    /// The field for values with no name of their own: lines of text, documents, addresses of media, JSON strings and
+    /// numbers; if not given, the only one that the labelling config names, or `text`
+    #[arg(long, value_name = "KEY")]
+    pub data_key: Option<String>,
+
+    /// The labelling config, where it is not to be read from the target project
+    #[arg(long, value_name = "FILE")]
+    pub label_config: Option<PathBuf>,
 
     /// Rename a field
     #[arg(long, value_name = "NEW=OLD", value_parser = pair)]
@@ -145,10 +150,6 @@ pub struct FieldArguments {
     /// Give every task a field with this JSON value, such as `--set lang='"en"'`
     #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
     pub set: Vec<(String, String)>,
-
-    /// The labelling config that tasks are to fit, where it is not to be read from the target project
-    #[arg(long, value_name = "FILE")]
-    pub label_config: Option<PathBuf>,
 
     /// Do not look whether tasks fit the labelling config
     #[arg(long)]

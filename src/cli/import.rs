@@ -10,6 +10,7 @@ use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
+use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
@@ -53,11 +54,21 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     }
     let listing = local::list(&arguments.sources)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
+    let config = match fields.no_validation
+        && fields.predictions_from.is_empty()
+        && fields.label_config.is_none()
+    {
+        true => None,
+        false => config::of(arguments, named)?,
+    };
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),
         fields.set.clone(),
-        fields.data_key.clone(),
+        DataKey::decide(
+            fields.data_key.as_deref(),
+            config.as_ref().map(|known| &*known.config),
+        ),
     )?;
     let reading = Reading {
         format: reading.format,
@@ -71,10 +82,6 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     let nul = match fields.nul {
         NulArgument::Reject => Nul::Reject,
         NulArgument::Replace => Nul::Replace,
-    };
-    let config = match fields.no_validation && fields.predictions_from.is_empty() {
-        true => None,
-        false => config::of(arguments, named)?,
     };
     let fit = config
         .as_ref()

@@ -118,14 +118,16 @@ impl Fit {
             }
             needs.push(need);
         }
+        let single = mapping.data_key().single().unwrap_or(&[]);
         let data_key = needs
             .iter()
-            .position(|need| need.key.path().first() == Some(&mapping.data_key()));
+            .position(|need| !single.is_empty() && need.key.path() == single);
+        let shown = single.join(".");
         let unnamed = needs
             .iter()
             .enumerate()
             .find(|(i, need)| need.field.is_some() && Some(*i) != data_key)
-            .map(|(_, need)| missing(&need.key, &[(mapping.data_key(), "\"\"")]));
+            .map(|(_, need)| missing(&need.key, &[(&shown, "\"\"")]));
         let watch = Watch {
             data: needs.iter().filter_map(|need| need.field.clone()).collect(),
             beside: beside::FIELDS.map(str::to_owned).to_vec(),
@@ -208,7 +210,7 @@ impl Fit {
             return Err(fault.clone());
         }
         match self.data_key {
-            Some(need) => self.needs[need].fits(value),
+            Some(need) => self.needs[need].ends_in(value),
             None => Ok(()),
         }
     }
@@ -287,6 +289,11 @@ impl Need {
                     .help("a field with a dot in its name does not count: it must be an object in an object")
             })?;
         }
+        self.ends_in(value)
+    }
+
+    /// Whether a value fits at the end of the path.
+    fn ends_in(&self, value: &str) -> Result<(), Fault> {
         let found = Type::of(&value.as_bytes()[skip_space(value.as_bytes(), 0)..]);
         if self.takes(found) {
             Ok(())

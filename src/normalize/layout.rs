@@ -2,6 +2,8 @@
 
 use super::fit::Fit;
 use super::mapping::{Mapping, key};
+use crate::error::Fault;
+use crate::read::Shape;
 
 /// What stands around the cells of a row and around a single value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +14,12 @@ pub struct Layout {
     pub cells: Vec<Cell>,
     /// What stands after the last cell: constant fields, and `}}`.
     pub close: Vec<u8>,
-    /// What stands before a single value: `{"data":{"text":`.
-    pub single_open: Vec<u8>,
+    /// What stands before a single value: `{"data":{"text":`; why there is no field for it, if there is none.
+    pub single_open: Result<Vec<u8>, Fault>,
+    /// What stands after a single value.
+    pub single_close: Vec<u8>,
+    /// Whether all records are single values.
+    pub only_single: bool,
 }
 
 /// A column that is kept.
@@ -28,12 +34,17 @@ pub struct Cell {
 }
 
 impl Layout {
-    /// The layout of rows with these columns, or of single values if there are no columns to speak of.
+    /// The layout of records of this shape.
     #[must_use]
-    pub fn new(columns: Option<&[String]>, mapping: &Mapping, fit: Option<&Fit>) -> Self {
+    pub fn new(shape: &Shape, mapping: &Mapping, fit: Option<&Fit>) -> Self {
+        let (columns, only_single) = match shape {
+            Shape::Table { columns, .. } | Shape::Columns(columns) => (columns.as_slice(), false),
+            Shape::Lines => (Default::default(), true),
+            Shape::Json(_) | Shape::Rejects => (Default::default(), false),
+        };
         let open = br#"{"data":{"#.to_vec();
         let mut cells: Vec<Cell> = Vec::new();
-        for (i, column) in columns.unwrap_or_default().iter().enumerate() {
+        for (i, column) in columns.iter().enumerate() {
             let Some(name) = mapping.name_of(column) else {
                 continue;
             };
@@ -49,22 +60,59 @@ impl Layout {
                 need: fit.and_then(|fit| fit.need_of(column)),
             });
         }
-        let mut close = Vec::new();
-        for (i, (name, value)) in mapping.constants().enumerate() {
-            if i > 0 || !cells.is_empty() || columns.is_none() {
-                close.push(b',');
-            }
-            close.extend(key(name));
-            close.extend_from_slice(value.as_bytes());
-        }
-        close.extend_from_slice(b"}}");
-        let mut single_open = open.clone();
-        single_open.extend(key(mapping.data_key()));
+        let path = mapping.data_key().single();
+        let single_open = path.map(|path| single_open(&open, path));
+        let depth = path.map_or(1, <[String]>::len);
+        let mut single_close = vec![b'}'; depth.saturating_sub(1)];
+        single_close.extend(close(mapping, true));
         Layout {
+            close: close(mapping, !cells.is_empty()),
             open,
             cells,
-            close,
-            single_open,
+            single_open: single_open.map_err(Clone::clone),
+            single_close,
+            only_single,
         }
     }
+
+    /// Appends what stands before a single value.
+    ///
+    /// # Errors
+    /// When there is no field for it.
+    #[inline]
+    pub fn open_single(&self, out: &mut Vec<u8>) -> Result<(), Fault> {
+        match &self.single_open {
+            Ok(open) => {
+                out.extend_from_slice(open);
+                Ok(())
+            }
+            Err(fault) => Err(fault.clone()),
+        }
+    }
+}
+
+/// `{"data":{"a":{"b":` for the field `b` of `a`.
+fn single_open(open: &[u8], path: &[String]) -> Vec<u8> {
+    let mut single = open.to_vec();
+    for (depth, name) in path.iter().enumerate() {
+        if depth > 0 {
+            single.push(b'{');
+        }
+        single.extend(key(name));
+    }
+    single
+}
+
+/// Constant fields and the end of the task; `after_some`: fields come before them.
+fn close(mapping: &Mapping, after_some: bool) -> Vec<u8> {
+    let mut close = Vec::new();
+    for (i, (name, value)) in mapping.constants().enumerate() {
+        if i > 0 || after_some {
+            close.push(b',');
+        }
+        close.extend(key(name));
+        close.extend_from_slice(value.as_bytes());
+    }
+    close.extend_from_slice(b"}}");
+    close
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::data_key::DataKey;
 use crate::decode::scan::members;
 use crate::decode::watch::is_key;
 use crate::decode::{Changes, Nul, write};
@@ -14,7 +15,7 @@ pub struct Mapping {
     pick: Option<Vec<String>>,
     rename: Vec<(String, String)>,
     set: Vec<(String, String)>,
-    data_key: String,
+    data_key: DataKey,
 }
 
 impl Mapping {
@@ -27,7 +28,7 @@ impl Mapping {
         pick: Option<Vec<String>>,
         rename: Vec<(String, String)>,
         set: Vec<(String, String)>,
-        data_key: String,
+        data_key: impl Into<DataKey>,
     ) -> Result<Self> {
         for (name, value) in &set {
             if let Err(e) = serde_json::from_str::<&serde_json::value::RawValue>(value) {
@@ -55,7 +56,7 @@ impl Mapping {
             pick,
             rename,
             set,
-            data_key,
+            data_key: data_key.into(),
         })
     }
 
@@ -98,7 +99,7 @@ impl Mapping {
 
     /// The field that a value with no name of its own goes under.
     #[must_use]
-    pub fn data_key(&self) -> &str {
+    pub fn data_key(&self) -> &DataKey {
         &self.data_key
     }
 

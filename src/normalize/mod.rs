@@ -5,6 +5,7 @@
 //!
 //! Decoding and normalizing are one job: a record is written as a task while it is still in the cache.
 
+pub mod data_key;
 pub mod dedupe;
 pub mod fit;
 pub mod layout;
@@ -25,7 +26,7 @@ use self::tasks::{TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{self, Kind, Value};
-use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row, watch, write};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row, watch, write};
 use crate::error::{Code, Fault, Result};
 use crate::place::SourceId;
 use crate::read::{Before, Body, Chunk, Shape, Start};
@@ -92,7 +93,7 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
         Shape::Table { columns, .. } | Shape::Columns(columns) => Some(columns.as_slice()),
         Shape::Json(_) | Shape::Lines | Shape::Rejects => None,
     };
-    let layout = Layout::new(columns, &normalizer.mapping, fit);
+    let layout = Layout::new(&chunk.shape, &normalizer.mapping, fit);
     let from = normalizer.predictions.as_ref().zip(columns);
     let predicted = from.and_then(|(from, columns)| from.places(columns).ok());
     TaskStream {
@@ -144,6 +145,13 @@ impl Iterator for TaskStream {
             predicted: self.predicted.as_deref(),
             tasks,
         };
+        if let Err(fault) = &self.layout.single_open
+            && self.layout.only_single
+        {
+            // None of the source's records has a field: one error says so, where each would say the same.
+            writer.tasks.fatal = Some(Fatal::from((Mark::default(), fault.clone())));
+            return Some(writer.tasks);
+        }
         let outcome = decoder.decode(&mut writer);
         let mut tasks = writer.tasks;
         match outcome {
@@ -282,12 +290,10 @@ impl Consumer for Writer<'_> {
             }
             Kind::Task => mapping.task(value.text, out),
             Kind::Object => mapping.object(value.text, out),
-            Kind::Other => {
-                out.extend_from_slice(&self.layout.single_open);
+            Kind::Other => self.layout.open_single(out).map(|()| {
                 out.extend_from_slice(value.text.as_bytes());
-                out.extend_from_slice(&self.layout.close);
-                Ok(())
-            }
+                out.extend_from_slice(&self.layout.single_close);
+            }),
         };
         let outcome = match &self.normalizer.predictions {
             Some(from) if value.kind != Kind::Other => {
@@ -323,15 +329,13 @@ impl Consumer for Writer<'_> {
         }
         let start = self.tasks.bytes.len();
         let tasks = &mut self.tasks;
-        tasks.bytes.extend_from_slice(&self.layout.single_open);
-        match write::string(
-            &mut tasks.bytes,
-            text,
-            self.normalizer.nul,
-            &mut tasks.changes,
-        ) {
+        let written = self.layout.open_single(&mut tasks.bytes).and_then(|()| {
+            let nul = self.normalizer.nul;
+            write::string(&mut tasks.bytes, text, nul, &mut tasks.changes)
+        });
+        match written {
             Ok(()) => {
-                tasks.bytes.extend_from_slice(&self.layout.close);
+                tasks.bytes.extend_from_slice(&self.layout.single_close);
                 self.finish(mark, start, text.as_bytes());
             }
             Err(fault) => self.discard(mark, start, fault, text.as_bytes()),
