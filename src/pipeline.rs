@@ -85,7 +85,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         Begin::At(place) => Some(place),
         Begin::Nothing => return runtime.block_on(sink.finish(&**around)),
     };
-    let Some(input) = survey::input(around, &runtime, from)? else {
+    let dedupe = plan.normalizer.dedupe.is_some();
+    // What came before is known only to those who read it.
+    let read_from = from.filter(|_| !dedupe);
+    let Some(input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
     let input = Arc::new(input);
@@ -102,9 +105,6 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
-    let dedupe = plan.normalizer.dedupe.is_some();
-    // What came before is known only to those who read it.
-    let read_from = from.filter(|_| !dedupe);
 
     let (reading, read) = (Arc::clone(around), Arc::clone(&input));
     let reader = start(READER, move || {

@@ -99,6 +99,7 @@ impl Plan {
         #[derive(Serialize)]
         struct Decisive<'a> {
             sources: Vec<&'a str>,
+            addresses: Vec<Option<&'a str>>,
             reading: String,
             normalizer: String,
             tasks: usize,
@@ -111,6 +112,7 @@ impl Plan {
             encoding,
             record_bytes,
             pick,
+            files,
             csv_types,
             ..
         } = &self.reading;
@@ -128,10 +130,12 @@ impl Plan {
             normalizer.push(' ');
             normalizer.push_str(&from.decisive());
         }
+        let addresses = self.sources.iter();
         let decisive = Decisive {
             sources: self.sources.iter().map(|source| &*source.name).collect(),
+            addresses: addresses.map(|source| source.address.as_deref()).collect(),
             reading: format!(
-                "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?} {csv_types:?}",
+                "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?} {csv_types:?} {files:?}",
                 encoding.map(encoding_rs::Encoding::name)
             ),
             normalizer,

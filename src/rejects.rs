@@ -17,6 +17,7 @@ use crate::normalize::tasks::RAW_BYTES;
 use crate::partial_file::PartialFile;
 use crate::place::{At, Place, Spot};
 use crate::read::Shape;
+use crate::read::files::Whole;
 
 /// Bytes shown of a record that is too long to be kept.
 const HEAD_BYTES: usize = 1 << 10;
@@ -337,13 +338,16 @@ enum RejectShape<'a> {
         leading: Option<usize>,
     },
     Arrow,
+    /// Not from here: its own source is to be read again.
+    Whole,
 }
 
 impl<'a> RejectShape<'a> {
     fn of(shape: &'a Shape) -> Self {
         match shape {
             Shape::Json(_) | Shape::Rejects => RejectShape::Json,
-            Shape::Lines => RejectShape::Txt,
+            Shape::Lines(_) | Shape::Whole(Whole::Text | Whole::Address) => RejectShape::Txt,
+            Shape::Whole(_) => RejectShape::Whole,
             Shape::Table {
                 columns,
                 delimiter,

@@ -38,6 +38,7 @@ use sluice::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row};
 use sluice::error::{Code, Error, Fault};
 use sluice::place::SourceId;
 use sluice::read::column_types::CsvTypes;
+use sluice::read::files::Files;
 use sluice::read::{Chunk, Ended, Progress, Reader, Reading, Shape, Start};
 use sluice::source::sniff::Format;
 use sluice::source::{Location, Source};
@@ -147,6 +148,7 @@ fn reading(record_bytes: usize, pick: Option<Vec<String>>, format: Option<Format
         chunk_bytes: 1 << 20,
         record_bytes,
         pick,
+        files: Files::default(),
     }
 }
 
@@ -157,6 +159,7 @@ fn source(path: &Path) -> Source {
         name,
         location: Location::File(path.to_owned()),
         bytes: None,
+        address: None,
     }
 }
 

@@ -19,6 +19,7 @@ use sluice::normalize::tasks::Tasks;
 use sluice::normalize::{self, Normalizer};
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::column_types::CsvTypes;
+use sluice::read::files::Files;
 use sluice::read::{Chunk, Progress, Reader, Reading};
 use sluice::source::local;
 use sluice::source::spool::SPOOL_LIMIT;
@@ -108,6 +109,7 @@ impl Input {
                 chunk_bytes: CHUNK_BYTES,
                 record_bytes: 64 << 20,
                 pick: None,
+                files: Files::default(),
             },
             normalizer: Arc::new(Normalizer {
                 fit: None,

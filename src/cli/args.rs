@@ -14,7 +14,9 @@ use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::Tolerance;
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
+use crate::read::files::{LineEnds, Series};
 use crate::sink::label_studio::spread::TITLE;
+use crate::source::address::Prefix;
 use crate::source::sniff::Format;
 
 /// Stream large files into Label Studio.
@@ -99,6 +101,23 @@ pub struct ReadingArguments {
     /// Bytes of standard input kept on the disk where it has to be read twice, for `--csv-types`
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
     pub spool_limit: usize,
+
+    /// Where lines of text end, each of which is a task: at a line feed if not given
+    #[arg(long, value_name = "WHERE")]
+    pub lines: Option<LineEnds>,
+
+    /// Make one task of each text file, not one of each line
+    #[arg(long, conflicts_with = "lines")]
+    pub whole_file: bool,
+
+    /// What stands before a file's path in its address, for images, sounds, films and other files that tasks only speak
+    /// of: `https://files.example.com/`, `s3://bucket/`, or `/data/local-files/?d=` for files that Label Studio serves
+    #[arg(long, value_name = "PREFIX")]
+    pub media_url: Option<Prefix>,
+
+    /// What a CSV or TSV is, where it is not what the labelling config's TimeSeries asks for
+    #[arg(long, value_name = "WHAT")]
+    pub series: Option<Series>,
 
     /// The text encoding, where it is neither UTF-8 nor marked: windows-1252, shift_jis, utf-16le ...
     #[arg(long, value_name = "LABEL", value_parser = encoding::of_label)]

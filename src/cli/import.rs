@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::args::{ImportArguments, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named};
+use super::file_types;
 use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
@@ -52,7 +53,6 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
         return Err(no_header());
     }
-    let listing = local::list(&arguments.sources)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     let config = match fields.no_validation
         && fields.predictions_from.is_empty()
@@ -61,16 +61,21 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         true => None,
         false => config::of(arguments, named)?,
     };
+    let (key, known) = (
+        fields.data_key.as_deref(),
+        config.as_ref().map(|known| &*known.config),
+    );
+    let taking = file_types::taking(reading, key, known);
+    let listing = local::list_as(&arguments.sources, &taking)?;
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),
         fields.set.clone(),
-        DataKey::decide(
-            fields.data_key.as_deref(),
-            config.as_ref().map(|known| &*known.config),
-        ),
+        DataKey::decide(key, known),
     )?;
+    let files = file_types::files(reading, key, known);
     let reading = Reading {
+        files,
         format: reading.format,
         delimiter: reading.delimiter,
         header: !reading.no_header,

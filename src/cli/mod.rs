@@ -9,6 +9,7 @@ pub mod verify;
 
 mod config;
 mod delivery;
+mod file_types;
 mod packed;
 mod plans;
 mod predicting;

@@ -14,6 +14,7 @@ use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
 use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
 use crate::read::column_types::CsvTypes;
+use crate::read::files::Files;
 use crate::read::{RECORDS_IN_MEMORY, Reading};
 use crate::source::local::Listing;
 use crate::source::spool::SPOOL_LIMIT;
@@ -48,6 +49,7 @@ impl LimitArguments {
             chunk_bytes: self.chunk_bytes.unwrap_or(CHUNK_BYTES),
             record_bytes: (self.memory / RECORDS_IN_MEMORY).clamp(1, MOST_RECORD_BYTES),
             pick: None,
+            files: Files::default(),
         }
     }
 

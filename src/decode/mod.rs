@@ -7,12 +7,15 @@ pub mod columns;
 pub mod csv;
 pub mod csv_types;
 pub mod json;
+pub mod line_ends;
 pub mod lines;
 pub mod rejects;
 pub mod row_group;
 pub mod scan;
+pub mod series;
 pub mod utf8;
 pub mod watch;
+pub mod whole;
 pub mod write;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use self::watch::Watch;
 use crate::buffer::Buffer;
 use crate::error::Fault;
 use crate::read::column_types::CsvTypes;
+use crate::read::files::{LineEnds, Whole};
 use crate::read::{Before, Body, Chunk, Shape, Start};
 
 /// Where a record stands in its chunk.
@@ -143,6 +147,12 @@ pub enum Decoder {
     TypedCsv(csv_types::TypedCsv),
     /// Lines.
     Lines(lines::Lines),
+    /// Lines as Label Studio has them.
+    LineEnds(line_ends::LineEnds),
+    /// One value.
+    Whole(whole::Whole),
+    /// A table that is one value.
+    Series(series::Series),
     /// An Arrow record batch.
     Columns(columns::Columns),
     /// A Parquet row group.
@@ -194,7 +204,16 @@ impl Decoder {
             (Body::Text(text), Shape::Rejects) => {
                 Decoder::Rejects(rejects::Rejects::new(text, nul, watch))
             }
-            (Body::Text(text), Shape::Lines | Shape::Columns(_)) => {
+            (Body::Text(text), Shape::Lines(LineEnds::LabelStudio)) => {
+                Decoder::LineEnds(line_ends::LineEnds::new(text))
+            }
+            (Body::Text(text), Shape::Whole(Whole::Series { columns, delimiter })) => {
+                Decoder::Series(series::Series::new(text, columns.clone(), *delimiter, nul))
+            }
+            (Body::Text(text), Shape::Whole(whole)) => {
+                Decoder::Whole(whole::Whole::new(text, *whole == Whole::Base64))
+            }
+            (Body::Text(text), Shape::Lines(LineEnds::Lf) | Shape::Columns(_)) => {
                 Decoder::Lines(lines::Lines::new(text))
             }
         }
@@ -218,6 +237,9 @@ impl Decode for Decoder {
             Decoder::Csv(d) => d.decode(consumer),
             Decoder::TypedCsv(d) => d.decode(consumer),
             Decoder::Lines(d) => d.decode(consumer),
+            Decoder::LineEnds(d) => d.decode(consumer),
+            Decoder::Whole(d) => d.decode(consumer),
+            Decoder::Series(d) => d.decode(consumer),
             Decoder::Columns(d) => d.decode(consumer),
             Decoder::RowGroup(d) => d.decode(consumer),
             Decoder::Rejects(d) => d.decode(consumer),
@@ -234,6 +256,9 @@ impl Decode for Decoder {
             Decoder::Csv(d) => d.extent(),
             Decoder::TypedCsv(d) => d.extent(),
             Decoder::Lines(d) => d.extent(),
+            Decoder::LineEnds(d) => d.extent(),
+            Decoder::Whole(d) => d.extent(),
+            Decoder::Series(d) => d.extent(),
             Decoder::Columns(d) => d.extent(),
             Decoder::RowGroup(d) => d.extent(),
             Decoder::Rejects(d) => d.extent(),

@@ -32,6 +32,17 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// A value with no name of its own.
+    #[must_use]
+    pub fn single(text: &'a str) -> Self {
+        Value {
+            text,
+            kind: Kind::Other,
+            fields: Fields::default(),
+            start: 0,
+        }
+    }
+
     /// The text from a field's offset on; the field's value is what it starts with.
     #[must_use]
     pub fn from(&self, offset: usize) -> &'a str {

@@ -4,6 +4,7 @@ use super::fit::Fit;
 use super::mapping::{Mapping, key};
 use crate::error::Fault;
 use crate::read::Shape;
+use crate::read::files::Whole;
 
 /// What stands around the cells of a row and around a single value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Layout {
     pub fn new(shape: &Shape, mapping: &Mapping, fit: Option<&Fit>) -> Self {
         let (columns, only_single) = match shape {
             Shape::Table { columns, .. } | Shape::Columns(columns) => (columns.as_slice(), false),
-            Shape::Lines => (Default::default(), true),
+            Shape::Lines(_) | Shape::Whole(_) => (Default::default(), true),
             Shape::Json(_) | Shape::Rejects => (Default::default(), false),
         };
         let open = br#"{"data":{"#.to_vec();
@@ -60,7 +61,12 @@ impl Layout {
                 need: fit.and_then(|fit| fit.need_of(column)),
             });
         }
-        let path = mapping.data_key().single();
+        let path = match shape {
+            Shape::Whole(Whole::Series { .. } | Whole::SeriesAddress) => {
+                mapping.data_key().series()
+            }
+            _ => mapping.data_key().single(),
+        };
         let single_open = path.map(|path| single_open(&open, path));
         let depth = path.map_or(1, <[String]>::len);
         let mut single_close = vec![b'}'; depth.saturating_sub(1)];

@@ -91,7 +91,7 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
     let decoder = Decoder::new(&mut chunk, normalizer.nul, &watch);
     let columns = match &*chunk.shape {
         Shape::Table { columns, .. } | Shape::Columns(columns) => Some(columns.as_slice()),
-        Shape::Json(_) | Shape::Lines | Shape::Rejects => None,
+        Shape::Json(_) | Shape::Lines(_) | Shape::Whole(_) | Shape::Rejects => None,
     };
     let layout = Layout::new(&chunk.shape, &normalizer.mapping, fit);
     let from = normalizer.predictions.as_ref().zip(columns);

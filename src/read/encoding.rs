@@ -11,14 +11,15 @@ use super::SourceFault;
 use super::peek::{Input, Peek, read_and_drop};
 use crate::error::{Code, Error, Fault, Result};
 
-/// Passes over a byte-order mark and, unless the text is UTF-8, puts a decoder in front of it.
+/// Passes over a byte-order mark and, unless the text is UTF-8, puts a decoder in front of it. Gives the bytes of the mark
+/// too where they are UTF-8 and can be [put back](Peek::put_back).
 ///
 /// `label` is the encoding that the user named; a byte-order mark that says otherwise wins over it, since it is part
 /// of the data.
 ///
 /// # Errors
 /// When the text looks like UTF-16 or UTF-32 without a mark: read as UTF-8 it would be full of NUL characters.
-pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<Peek> {
+pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<(Peek, usize)> {
     let head = bytes.peek(1024).map_err(|e| super::read_error(&e))?;
     let marked = Encoding::for_bom(head);
     let encoding = match (marked, label) {
@@ -28,12 +29,13 @@ pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<Peek>
             UTF_8
         }
     };
-    bytes.skip(marked.map_or(0, |(_, length)| length));
+    let mark = marked.map_or(0, |(_, length)| length);
+    bytes.skip(mark);
     if encoding == UTF_8 {
-        return Ok(bytes);
+        return Ok((bytes, mark));
     }
     let decoder = encoding.new_decoder_without_bom_handling();
-    Ok(Peek::new(Box::new(Transcode {
+    let text = Peek::new(Box::new(Transcode {
         bytes,
         encoding,
         decoder,
@@ -42,7 +44,8 @@ pub fn decode(mut bytes: Peek, label: Option<&'static Encoding>) -> Result<Peek>
         text: Vec::new(),
         given: 0,
         ended: false,
-    })))
+    }));
+    Ok((text, 0))
 }
 
 /// The encoding other than UTF-8 that a byte-order mark tells, if there is one.

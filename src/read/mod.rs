@@ -14,10 +14,14 @@ pub mod cells;
 pub mod column_types;
 pub mod cut_csv;
 pub mod cut_json;
+pub mod cut_line_ends;
 pub mod cut_lines;
+pub mod cut_whole;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+pub mod files;
+pub mod line_ends;
 mod midway;
 pub mod names;
 pub(crate) mod page_header;
@@ -28,17 +32,20 @@ pub mod seen;
 pub mod server_table;
 mod table;
 pub mod text;
+mod whole;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::column_types::{CsvTypes, Types, Typing};
+use self::files::{Files, LineEnds, Whole};
 use self::peek::Peek;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
+use crate::source::foreign::Foreign;
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, local};
@@ -128,7 +135,9 @@ pub enum Shape {
         typing: Typing,
     },
     /// Lines, each a value of its own.
-    Lines,
+    Lines(LineEnds),
+    /// One value.
+    Whole(Whole),
     /// Arrow columns, by their names made unique.
     Columns(Vec<String>),
     /// Rejects of an earlier run, each in the shape of its own source.
@@ -146,6 +155,11 @@ pub trait Cut: Send {
 
     /// Forgets the first `bytes` of the buffer: they were passed over.
     fn forget(&mut self, bytes: usize);
+
+    /// The line ends in bytes that were passed over, or cut off as the first record.
+    fn line_ends(&self, passed: &[u8]) -> u64 {
+        memchr::memchr_iter(b'\n', passed).count() as u64
+    }
 }
 
 /// Which of the records that end in a buffer to cut after.
@@ -187,6 +201,8 @@ pub struct Reading {
     pub record_bytes: usize,
     /// The columns to read, where not all are wanted (in formats that can leave some out).
     pub pick: Option<Vec<String>>,
+    /// What becomes of files by their type alone.
+    pub files: Files,
 }
 
 /// What the reader tells while it works.
@@ -293,6 +309,9 @@ impl Reader<'_> {
         if let Some(seen) = &self.seen {
             seen.begin(source.id);
         }
+        if matches!(source.location, Location::Referred(_)) {
+            return self.address(source, Whole::Address);
+        }
         let mut stored = Peek::new(Box::new(decompress::Counted::new(
             local::open(source)?,
             Arc::clone(&self.progress),
@@ -342,6 +361,7 @@ impl Reader<'_> {
             .help("decompress it first: Parquet compresses its own pages")
             .into()),
             Some(Format::Arrow) => self.ipc_stream(source, bytes),
+            None if let Some(foreign) = Foreign::of_magic(head) => Err(foreign.refused().into()),
             known => self.text(source, bytes, known),
         }
     }

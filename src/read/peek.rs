@@ -65,6 +65,11 @@ impl Peek {
         self.read = (self.read + bytes).min(self.head.len());
     }
 
+    /// Undoes the skipping of the last `bytes` bytes, if nothing was read since.
+    pub fn put_back(&mut self, bytes: usize) {
+        self.read = self.read.saturating_sub(bytes);
+    }
+
     /// Passes over the next `bytes` bytes, looked at or not, or over all that are left if these are fewer. Gives how
     /// many they were.
     ///

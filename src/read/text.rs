@@ -6,7 +6,9 @@ use memchr::memchr_iter;
 
 use super::column_types::CsvTypes;
 use super::cut_json::CutJson;
+use super::cut_line_ends::CutLineEnds;
 use super::cut_lines::CutLines;
+use super::files::{LineEnds, Series};
 use super::midway::Midway;
 use super::peek::Peek;
 use super::{
@@ -70,16 +72,39 @@ impl Reader<'_> {
         mut bytes: Peek,
         known: Option<Format>,
     ) -> Result<(), Halt> {
-        let marked = encoding::marked(&mut bytes)?;
-        let bytes = encoding::decode(bytes, self.reading.encoding)?;
-        let mut opened = self.open_text(source, bytes, known)?;
-        if let Shape::Table { typing, .. } = &*opened.shape {
-            if let Some(marked) = marked.filter(|_| typing.rule == CsvTypes::LabelStudio) {
-                return Err(table::not_utf8(marked).into());
+        let named = known.or_else(|| Format::of_name(&source.name));
+        if let Some(whole) = self.reading.files.document(named) {
+            if self.tables_only {
+                return Ok(());
             }
-        } else if self.tables_only {
-            return Ok(());
+            return self.document(source, bytes, whole);
         }
+        let marked = encoding::marked(&mut bytes)?;
+        let (bytes, mark) = encoding::decode(bytes, self.reading.encoding)?;
+        let opened = self.open_text(source, bytes, mark, known)?;
+        let Shape::Table {
+            columns, typing, ..
+        } = &*opened.shape
+        else {
+            return if self.tables_only {
+                Ok(())
+            } else {
+                self.cut(source, opened)
+            };
+        };
+        if let Some(marked) = marked.filter(|_| typing.rule == CsvTypes::LabelStudio) {
+            return Err(table::not_utf8(marked).into());
+        }
+        match self.reading.files.series(columns) {
+            Series::Tasks => self.cut(source, opened),
+            // A series is one task, whose cells are its own affair.
+            _ if self.tables_only => Ok(()),
+            series => self.series(source, opened, series),
+        }
+    }
+
+    /// Cuts what has been opened, from the record on at which reading starts.
+    pub(super) fn cut(&self, source: &Source, mut opened: Opened) -> Result<(), Halt> {
         let before = match self.midway(source) {
             Some(midway) => opened.pass_to(&midway)?,
             None => Before::Nothing,
@@ -95,8 +120,14 @@ impl Reader<'_> {
         .run()
     }
 
-    /// Learns the shape of a text source from its head.
-    fn open_text(&self, source: &Source, mut bytes: Peek, known: Option<Format>) -> Result<Opened> {
+    /// Learns the shape of a text source from its head, before which a byte order mark of `mark` bytes was passed over.
+    fn open_text(
+        &self,
+        source: &Source,
+        mut bytes: Peek,
+        mark: usize,
+        known: Option<Format>,
+    ) -> Result<Opened> {
         let head = bytes.peek(HEAD_BYTES).map_err(|e| read_error(&e))?;
         let complete = head.len() < HEAD_BYTES;
         let format = known.unwrap_or_else(|| text_format(head, complete, &source.name));
@@ -118,7 +149,17 @@ impl Reader<'_> {
         };
         match format {
             Format::Csv | Format::Tsv => self.open_table(source, bytes, format),
-            Format::Txt => Ok(start(bytes, Shape::Lines, Box::<CutLines>::default(), &[])),
+            Format::Txt | Format::Html | Format::Xml => {
+                let lines = self.reading.files.lines;
+                let cut: Box<dyn Cut> = match lines {
+                    LineEnds::Lf => Box::<CutLines>::default(),
+                    LineEnds::LabelStudio => {
+                        bytes.put_back(mark);
+                        Box::<CutLineEnds>::default()
+                    }
+                };
+                Ok(start(bytes, Shape::Lines(lines), cut, &[]))
+            }
             Format::Rejects => Ok(start(
                 bytes,
                 Shape::Rejects,
@@ -150,7 +191,7 @@ impl Reader<'_> {
                 bytes.skip(skipped.len());
                 Ok(start(bytes, Shape::Json(framing), cut, &skipped))
             }
-            Format::Parquet | Format::Arrow => Err(Error::new(
+            Format::Parquet | Format::Arrow | Format::Reference => Err(Error::new(
                 Code::Format,
                 format!("the source is text, not {format}"),
             )
@@ -282,7 +323,7 @@ impl Cutter<'_> {
                 self.buf.len().saturating_sub(1)
             };
             bytes += passed as u64;
-            lines += memchr_iter(b'\n', &self.buf[..passed]).count() as u64;
+            lines += self.opened.cut.line_ends(&self.buf[..passed]);
             if ended {
                 self.buf.drain(..passed + cutting.skip);
                 break cutting;

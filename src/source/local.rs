@@ -8,6 +8,8 @@ use std::sync::Arc;
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
+use super::address::Prefix;
+use super::foreign::Foreign;
 use super::sniff::Format;
 use super::{Location, Source};
 use crate::error::{Code, Error, Result};
@@ -22,42 +24,81 @@ pub struct Listing {
     pub left_out: Vec<PathBuf>,
 }
 
+/// How files are to be taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taking {
+    /// The format of all files, where their names do not tell it.
+    pub format: Option<Format>,
+    /// What stands before the path of a file in its address.
+    pub prefix: Option<Prefix>,
+    /// The formats whose files are spoken of by their address, besides [`Format::Reference`], and why.
+    pub referred: Vec<(Format, String)>,
+}
+
+/// Lists what `words` stand for, all files by their own names, without addresses: see [`list_as`].
+///
+/// # Errors
+/// As [`list_as`].
+pub fn list(words: &[String]) -> Result<Listing> {
+    list_as(words, &Taking::default())
+}
+
 /// Lists what `words` stand for: a file, a folder (all its files, recursively), a pattern such as `data/**/*.csv`, or
 /// `-` for standard input.
 ///
 /// In folders, hidden files, files that other tools leave as marks (`_SUCCESS`) and what a directory target of sluice
 /// holds beside its imports are passed over; a file whose name tells no format is left out and listed as such. A file
-/// named outright, or by a pattern, is always read.
+/// named outright, or by a pattern, is always read, unless its name says that sluice cannot.
+///
+/// A file has an address if there is a prefix: the path after it is that from the folder that was named, or from the
+/// folder before a pattern's first sign; a file named outright has its name alone. Files to be spoken of by their address
+/// are not opened. Without a prefix those in folders are left out.
 ///
 /// # Errors
-/// When a word names nothing, a folder cannot be read, or a pattern is malformed.
-pub fn list(words: &[String]) -> Result<Listing> {
+/// When a word names nothing, a folder cannot be read, or a pattern is malformed; when a file named outright cannot be
+/// read, or is to be spoken of and has no address.
+pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
     let mut listing = Listing::default();
     for word in words {
         let path = Path::new(word);
         if word == "-" {
-            listing.add("-", Location::Stdin, None)?;
+            listing.add("-", Location::Stdin, None, None)?;
         } else if path.is_dir() {
             let before = listing.sources.len();
-            listing.folder(path)?;
+            listing.folder(path, taking)?;
             if listing.sources.len() == before {
-                return Err(Error::new(
-                    Code::SourceMissing,
-                    format!("no data files in the folder `{word}`"),
-                )
-                .help("name the files themselves, or a pattern such as `folder/*`"));
+                return Err(listing.no_data(word));
             }
         } else if path.exists() || !word.contains(['*', '?', '[', '{']) {
-            listing.file(path)?;
+            listing.file(path, named(path), taking)?;
         } else {
-            listing.pattern(word)?;
+            listing.pattern(word, taking)?;
         }
     }
     Ok(listing)
 }
 
 impl Listing {
-    fn add(&mut self, name: &str, location: Location, bytes: Option<u64>) -> Result<()> {
+    fn no_data(&self, folder: &str) -> Error {
+        let media = |path: &PathBuf| Format::of_name(&named(path).to_string_lossy()).is_some();
+        let error = Error::new(
+            Code::SourceMissing,
+            format!("no data files in the folder `{folder}`"),
+        );
+        if self.left_out.iter().any(media) {
+            error.help("for tasks with the addresses of its media, say what stands before their paths with `--media-url PREFIX`")
+        } else {
+            error.help("name the files themselves, or a pattern such as `folder/*`")
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        location: Location,
+        bytes: Option<u64>,
+        address: Option<String>,
+    ) -> Result<()> {
         let id = u32::try_from(self.sources.len())
             .map_err(|_| Error::new(Code::Usage, "more than 4,294,967,295 sources"))?;
         self.sources.push(Source {
@@ -65,21 +106,38 @@ impl Listing {
             name: Arc::from(name),
             location,
             bytes,
+            address: address.map(Arc::from),
         });
         Ok(())
     }
 
-    fn file(&mut self, path: &Path) -> Result<()> {
+    /// Adds a file whose address ends in `relative`.
+    fn file(&mut self, path: &Path, relative: &Path, taking: &Taking) -> Result<()> {
         let about = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let bytes = about.is_file().then_some(about.len());
-        self.add(
-            &path.display().to_string(),
-            Location::File(path.to_owned()),
-            bytes,
-        )
+        let name = path.display().to_string();
+        let spot = || Spot::source(&Arc::from(name.as_str()));
+        let address = match &taking.prefix {
+            Some(prefix) => prefix.address(relative).map(Some).ok_or_else(|| {
+                Error::new(
+                    Code::SourceRead,
+                    format!("the name is not Unicode, as an address such as `{prefix}` has it"),
+                )
+                .at(spot)
+            })?,
+            None => None,
+        };
+        let why = taking.why_referred(&named(path).to_string_lossy());
+        match why.map_err(|error| error.at(spot))? {
+            Some(why) if address.is_none() => Err(taking.no_address(&why, &name).at(spot)),
+            Some(_) => self.add(&name, Location::Referred(path.to_owned()), Some(0), address),
+            None => {
+                let bytes = about.is_file().then_some(about.len());
+                self.add(&name, Location::File(path.to_owned()), bytes, address)
+            }
+        }
     }
 
-    fn folder(&mut self, folder: &Path) -> Result<()> {
+    fn folder(&mut self, folder: &Path, taking: &Taking) -> Result<()> {
         for path in files_below(folder)? {
             let name = path
                 .file_name()
@@ -90,8 +148,13 @@ impl Listing {
             {
                 continue;
             }
-            if Format::of_name(&name).is_some() {
-                self.file(&path)?;
+            let known = match Format::of_name(&name) {
+                Some(Format::Reference) => taking.prefix.is_some() || taking.format.is_some(),
+                format => format.is_some(),
+            };
+            if known {
+                let relative = path.strip_prefix(folder).unwrap_or(&path);
+                self.file(&path, relative, taking)?;
             } else {
                 self.left_out.push(path);
             }
@@ -99,7 +162,7 @@ impl Listing {
         Ok(())
     }
 
-    fn pattern(&mut self, word: &str) -> Result<()> {
+    fn pattern(&mut self, word: &str, taking: &Taking) -> Result<()> {
         let bad = |e: globset::Error| {
             Error::new(
                 Code::Usage,
@@ -130,7 +193,8 @@ impl Listing {
             for path in files_below(base)? {
                 let path = path.strip_prefix("./").unwrap_or(&path);
                 if glob.is_match(path) {
-                    self.file(path)?;
+                    let relative = path.strip_prefix(base).unwrap_or(path);
+                    self.file(path, relative, taking)?;
                 }
             }
         }
@@ -142,6 +206,45 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+impl Taking {
+    /// Why a file of this name is to be spoken of by its address, if it is.
+    fn why_referred(&self, name: &str) -> Result<Option<String>> {
+        let format = self.format.or_else(|| Format::of_name(name));
+        let asked = self
+            .referred
+            .iter()
+            .find(|(asked, _)| Some(*asked) == format);
+        match (format, asked) {
+            (_, Some((_, why))) => Ok(Some(why.clone())),
+            (Some(Format::Reference), None) => Ok(Some(
+                "media are not read: a task has their address".to_owned(),
+            )),
+            (None, None) => {
+                Foreign::of_name(name).map_or(Ok(None), |foreign| Err(foreign.refused()))
+            }
+            (Some(_), None) => Ok(None),
+        }
+    }
+
+    /// The error of a file that a task is to speak of by an address that it has not.
+    fn no_address(&self, why: &str, name: &str) -> Error {
+        let lines = if self.format.or_else(|| Format::of_name(name)) == Some(Format::Txt) {
+            "; or read each line as an address with `--lines lf`"
+        } else {
+            ""
+        };
+        Error::new(Code::Usage, format!("{why}, and this file has none")).help(format!(
+            "say what stands before its path with `--media-url`: an address such as `https://files.example.com/`, a bucket \
+             such as `s3://bucket/`, or `/data/local-files/?d=` for files that Label Studio serves itself{lines}"
+        ))
+    }
+}
+
+/// The last name in a path.
+fn named(path: &Path) -> &Path {
+    path.file_name().map_or(path, Path::new)
 }
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -207,7 +310,7 @@ impl Read for Stored {
 pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
         Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
-        Location::File(path) => {
+        Location::File(path) | Location::Referred(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;
             Ok(if about.is_file() {

@@ -3,6 +3,8 @@
 //! **Waits on** the file system.
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
+pub mod address;
+pub mod foreign;
 pub mod local;
 pub mod sniff;
 pub mod spool;
@@ -23,6 +25,8 @@ pub struct Source {
     pub location: Location,
     /// Its size in bytes as stored, if that is known before reading.
     pub bytes: Option<u64>,
+    /// The address by which a task may speak of it, where one is known.
+    pub address: Option<Arc<str>>,
 }
 
 /// Where a source's bytes are.
@@ -30,6 +34,8 @@ pub struct Source {
 pub enum Location {
     /// A file.
     File(PathBuf),
+    /// A file that is not opened: the task has its address.
+    Referred(PathBuf),
     /// Standard input.
     Stdin,
 }

@@ -17,6 +17,12 @@ pub enum Format {
     Json,
     /// One JSON value a line.
     Jsonl,
+    /// An HTML page: one task.
+    Html,
+    /// An XML document: one task.
+    Xml,
+    /// A file that the task speaks of by its address: an image, a sound, a film, a PDF.
+    Reference,
     /// Apache Parquet.
     Parquet,
     /// Arrow IPC, file or stream.
@@ -60,6 +66,10 @@ const SUFFIXES: &[(&str, Format)] = &[
     ("tab", Format::Tsv),
     ("txt", Format::Txt),
     ("text", Format::Txt),
+    ("htm", Format::Html),
+    ("html", Format::Html),
+    ("xhtml", Format::Html),
+    ("xml", Format::Xml),
     ("json", Format::Json),
     ("geojson", Format::Json),
     ("jsonl", Format::Jsonl),
@@ -75,6 +85,15 @@ const SUFFIXES: &[(&str, Format)] = &[
     ("ipc", Format::Arrow),
 ];
 
+/// The suffixes of files that Label Studio shows, and that a task speaks of by their address: those that it takes itself
+/// (core/settings/base.py, `SUPPORTED_EXTENSIONS`), and what else browsers play and show.
+const MEDIA: &[&str] = &[
+    "bmp", "flac", "gif", "jpg", "jpeg", "m4a", "mp3", "ogg", "png", "svg", "wav", "mp4", "webm",
+    "webp", "pdf", // its own
+    "aac", "avif", "avi", "ico", "jfif", "m4v", "mkv", "mov", "mpeg", "mpg", "oga", "ogv", "opus",
+    "tif", "tiff", "weba",
+];
+
 /// The suffixes that a compressed file's name ends in, after that of its content.
 const COMPRESSED: &[&str] = &["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4"];
 
@@ -83,13 +102,10 @@ impl Format {
     #[must_use]
     pub fn of_name(name: &str) -> Option<Format> {
         let lower = name.to_ascii_lowercase();
-        let mut stem = lower.as_str();
-        if let Some((inner, suffix)) = stem.rsplit_once('.')
-            && COMPRESSED.contains(&suffix)
-        {
-            stem = inner;
+        let (_, suffix) = uncompressed(&lower).rsplit_once('.')?;
+        if MEDIA.contains(&suffix) {
+            return Some(Format::Reference);
         }
-        let (_, suffix) = stem.rsplit_once('.')?;
         SUFFIXES
             .iter()
             .find(|(known, _)| *known == suffix)
@@ -112,6 +128,14 @@ impl Format {
     }
 }
 
+/// A name in lower case without the suffix of a compression.
+pub(super) fn uncompressed(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((inner, suffix)) if COMPRESSED.contains(&suffix) => inner,
+        _ => name,
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -120,6 +144,9 @@ impl fmt::Display for Format {
             Format::Txt => "txt",
             Format::Json => "json",
             Format::Jsonl => "jsonl",
+            Format::Html => "html",
+            Format::Xml => "xml",
+            Format::Reference => "reference",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
             Format::Rejects => "rejects",
@@ -157,7 +184,7 @@ pub fn text_format(head: &[u8], complete: bool, name: &str) -> Format {
         return Format::Rejects;
     }
     Format::of_name(name)
-        .filter(|format| !matches!(format, Format::Parquet | Format::Arrow))
+        .filter(|format| !matches!(format, Format::Parquet | Format::Arrow | Format::Reference))
         .unwrap_or_else(|| {
             let json = opens_like_json(head)
                 || first_value(head, complete) != FirstValue::Broken && has_bracket(head);

@@ -96,6 +96,7 @@ impl Input {
                 name: path.display().to_string().into(),
                 location: Location::File(path),
                 bytes: Some(text.len() as u64),
+                address: None,
             });
         }
         Input {

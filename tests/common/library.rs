@@ -24,6 +24,7 @@ use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
 use sluice::read::column_types::CsvTypes;
+use sluice::read::files::Files;
 use sluice::read::seen::Seen;
 use sluice::report::{Totals, Watch};
 use sluice::source::local;
@@ -169,6 +170,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             chunk_bytes: options.chunk_bytes,
             record_bytes: options.memory / 4,
             pick: None,
+            files: Files::default(),
         },
         normalizer: Arc::new(Normalizer {
             fit: None,

@@ -118,7 +118,8 @@ impl LabelStudio {
             let change = match source.map(|source| &source.location) {
                 Some(Location::File(path)) => known.change_in_file(path)?,
                 Some(Location::Stdin) if log.run().state == RunState::Done => Some(Change::Time),
-                Some(Location::Stdin) => None,
+                // Of a file that is not opened the task has no more than the address.
+                Some(Location::Stdin | Location::Referred(_)) => None,
                 None => Some(Change::Name),
             };
             if let Some(change) = change {
@@ -147,7 +148,9 @@ impl LabelStudio {
     fn identities(&self) -> Result<Vec<SourceIdentity>> {
         let identity = |source: &Source| match &source.location {
             Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
-            Location::Stdin => Ok(SourceIdentity::named(source.id, &source.name)),
+            Location::Stdin | Location::Referred(_) => {
+                Ok(SourceIdentity::named(source.id, &source.name))
+            }
         };
         self.asked.sources.iter().map(identity).collect()
     }
