@@ -175,6 +175,13 @@ fn furnish(dir: &Path) {
         "headlines.jsonl.gz",
         gz.finish().expect("memory takes it"),
     );
+    common::write(dir, "page.html", "<p>A page</p>\n");
+    common::write(dir, "notes.txt", "one\u{2028}two\n");
+    let config = r#"<View><Image name="image" value="$image"/><Choices name="c" toName="image"><Choice value="a"/></Choices></View>"#;
+    common::write(dir, "image.xml", config);
+    std::fs::create_dir_all(dir.join("photos/2026")).expect("a folder");
+    common::write(&dir.join("photos/2026"), "a b.jpg", "");
+    common::write(&dir.join("photos"), "c.png", "");
     for folder in ["2025", "2026"] {
         std::fs::create_dir(dir.join(folder)).expect("a folder");
         std::fs::copy(

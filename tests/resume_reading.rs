@@ -23,6 +23,7 @@ use samples::{File, Wrap, in_rows, large, small};
 use serde_json::Value;
 use sluice::error::{Code, Error};
 use sluice::place::{At, Place, SourceId};
+use sluice::read::files::{Files, LineEnds};
 use sluice::read::seen::{Prefix, Seen};
 
 /// Tasks with the places of their records, rejects, and what was told of the reading.
@@ -168,6 +169,25 @@ proptest! {
             let resumed = read(folder.path(), &Options { from: Some(place), ..options.clone() }).unwrap();
             prop_assert_eq!(resumed, tail(&whole, place, &names));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn lines_as_label_studio_has_them_are_resumed_too(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec!["\r", "\n", "\r\n", "\u{b}", "\u{85}", "\u{2028}", "\u{2029}", "é", "some words", "\u{feff}"]),
+            1..60,
+        ),
+        chunk_bytes in 8..100usize,
+        memory in prop::sample::select(vec![4 * 20, 16 << 20]),
+    ) {
+        let files = [File::new("a.txt", pieces.concat().into_bytes()), File::new("b.txt", b"one\rtwo".to_vec())];
+        let files_as = Files { lines: LineEnds::LabelStudio, ..Files::default() };
+        let options = Options { chunk_bytes, memory, files: files_as, ..Options::default() };
+        resumes_at_every_place(&files, &options, 24);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::stdout::Stdout;
+use crate::source::sniff::Format;
 
 /// The exit code of a command line that asks for what cannot be.
 const USAGE: u8 = 2;
@@ -240,25 +241,35 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
 /// Says which files of folders are not read: what is passed over silently is lost.
 fn left_out(plan: &Plan, all: bool) {
     const SHOWN: usize = 3;
-    let files = &plan.left_out;
-    if files.is_empty() {
-        return;
-    }
-    let shown = if all {
-        files.len()
-    } else {
-        SHOWN.min(files.len())
+    let is_media = |path: &&PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Format::of_name(&name) == Some(Format::Reference)
     };
-    let names: Vec<_> = files[..shown]
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    let more = if shown < files.len() { ", ..." } else { "" };
-    eprintln!(
-        "left out {} files whose names tell no format: {}{more}",
-        files.len(),
-        names.join(", ")
-    );
+    let (media, unknown): (Vec<_>, Vec<_>) = plan.left_out.iter().partition(is_media);
+    let told = |files: &[&PathBuf], what: &str, help: &str| {
+        if files.is_empty() {
+            return;
+        }
+        let shown = if all { files.len() } else { SHOWN };
+        let names: Vec<_> = files
+            .iter()
+            .take(shown)
+            .map(|path| path.display().to_string())
+            .collect();
+        let more = if names.len() < files.len() {
+            ", ..."
+        } else {
+            ""
+        };
+        eprintln!(
+            "left out {} {what}: {}{more}{help}",
+            files.len(),
+            names.join(", ")
+        );
+    };
+    told(&unknown, "files whose names tell no format", "");
+    let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
+    told(&media, "images, sounds, films and the like", help);
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.

@@ -330,7 +330,8 @@ impl Cutter<'_> {
             }
             self.opened.cut.forget(passed);
             self.buf.drain(..passed);
-            at_end = !self.fill(self.chunk_bytes())?;
+            // The byte that is kept must not be all that a small chunk holds.
+            at_end = !self.fill(self.chunk_bytes().max(self.buf.len() + 1))?;
         };
         let limit = self.reader.reading.record_bytes;
         let fault = Fault::new(

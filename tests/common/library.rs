@@ -45,6 +45,7 @@ pub struct Options {
     pub seen: Option<Arc<Seen>>,
     pub dedupe: Option<Dedupe>,
     pub csv_types: CsvTypes,
+    pub files: Files,
 }
 
 impl Default for Options {
@@ -61,6 +62,7 @@ impl Default for Options {
             seen: None,
             dedupe: None,
             csv_types: CsvTypes::Text,
+            files: Files::default(),
         }
     }
 }
@@ -145,8 +147,8 @@ impl Sink for Collector {
     }
 }
 
-/// Runs over files of a folder, in the order of their names.
-pub fn run(folder: &Path, options: &Options) -> Ran {
+/// What runs over files of a folder, in the order of their names.
+pub fn plan(folder: &Path, options: &Options) -> Plan {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("a file").path())
@@ -157,7 +159,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         .map(|path| path.display().to_string())
         .collect();
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
-    let plan = Plan {
+    Plan {
         run: "test".to_owned(),
         sources: local::list(&words).expect("the files are there").sources,
         left_out: Vec::new(),
@@ -170,7 +172,7 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
             chunk_bytes: options.chunk_bytes,
             record_bytes: options.memory / 4,
             pick: None,
-            files: Files::default(),
+            files: options.files.clone(),
         },
         normalizer: Arc::new(Normalizer {
             fit: None,
@@ -189,7 +191,12 @@ pub fn run(folder: &Path, options: &Options) -> Ran {
         memory: options.memory,
         max_rejects: options.max_rejects,
         spool_limit: SPOOL_LIMIT,
-    };
+    }
+}
+
+/// Runs over files of a folder, in the order of their names.
+pub fn run(folder: &Path, options: &Options) -> Ran {
+    let plan = plan(folder, options);
     let scratch = tempfile::tempdir().expect("a folder");
     let rejects = scratch.path().join("rejects.jsonl");
     let sink = Collector {
@@ -400,6 +407,20 @@ fn lines() -> impl Strategy<Value = Sample> {
     )
 }
 
+/// A document: one task, whatever is in it.
+fn document() -> impl Strategy<Value = Sample> {
+    let name = prop::sample::select(vec!["s.html", "s.xml"]);
+    (name, prop::collection::vec(text(), 0..40)).prop_map(|(name, texts)| {
+        let text = texts.concat();
+        Sample {
+            name,
+            bytes: text.clone().into_bytes(),
+            tasks: vec![json!({ "text": text })],
+            rejected: Vec::new(),
+        }
+    })
+}
+
 fn table() -> impl Strategy<Value = Sample> {
     let cell = || (text(), any::<bool>());
     let row = (
@@ -481,6 +502,7 @@ pub fn sample() -> impl Strategy<Value = Sample> {
         json_array(),
         json_values(),
         lines(),
+        document(),
         table(),
         columns(true),
         columns(false),
