@@ -9,7 +9,7 @@ use crate::read::line_ends;
 pub struct LineEnds {
     text: Buffer,
     at: usize,
-    line_ends: u32,
+    ends: u32,
     records: u32,
 }
 
@@ -20,7 +20,7 @@ impl LineEnds {
         LineEnds {
             text,
             at: 0,
-            line_ends: 0,
+            ends: 0,
             records: 0,
         }
     }
@@ -36,14 +36,14 @@ impl Decode for LineEnds {
             let from = self.at;
             let mark = Mark {
                 record: self.records,
-                line: self.line_ends,
+                line: self.ends,
                 byte: from as u32,
             };
             let end = line_ends::next(&self.text, from, true);
             let (to, next) =
                 end.map_or((self.text.len(), self.text.len()), |end| (end.at, end.next));
             self.at = next;
-            self.line_ends += u32::from(end.is_ok());
+            self.ends += u32::from(end.is_ok());
             self.records += 1;
             match utf8.record(from, to) {
                 Ok(text) => consumer.text(mark, text),
@@ -56,7 +56,7 @@ impl Decode for LineEnds {
     fn extent(&self) -> Extent {
         Extent {
             records: u64::from(self.records),
-            lines: u64::from(self.line_ends),
+            lines: u64::from(self.ends),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Decode for Series {
     fn decode<C: Consumer>(&mut self, consumer: &mut C) -> Result<bool, Fatal> {
         let mut arrays = Arrays {
             kept: self.columns.iter().map(Option::is_some).collect(),
-            arrays: vec![Vec::new(); self.columns.len()],
+            cells: vec![Vec::new(); self.columns.len()],
             changes: Changes::default(),
             refused: None,
         };
@@ -57,7 +57,7 @@ impl Decode for Series {
             consumer.fault(mark, fault, &raw);
             return Ok(false);
         }
-        match self.value(&arrays.arrays) {
+        match self.value(&arrays.cells) {
             // The decoder read UTF-8 and wrote JSON of it.
             Ok(value) => consumer.json(mark, Value::single(&String::from_utf8_lossy(&value))),
             Err(fault) => consumer.fault(mark, fault, &[]),
@@ -76,7 +76,7 @@ impl Decode for Series {
 /// Gathers the cells of each column.
 struct Arrays {
     kept: Vec<bool>,
-    arrays: Vec<Vec<u8>>,
+    cells: Vec<Vec<u8>>,
     changes: Changes,
     /// The first row that is none, with what is wrong; one is enough to refuse the series.
     refused: Option<(Fault, Vec<u8>)>,
@@ -84,7 +84,7 @@ struct Arrays {
 
 impl Arrays {
     fn push<R: Row>(&mut self, row: &R) -> Result<(), Fault> {
-        let columns = self.kept.iter().zip(&mut self.arrays).enumerate();
+        let columns = self.kept.iter().zip(&mut self.cells).enumerate();
         for (column, (kept, array)) in columns {
             if !kept {
                 continue;

@@ -80,7 +80,7 @@ fn look(text: &[u8], at_end: bool) -> Found {
         [first, ..] if *first < 0x80 => Found::End(1),
         [0xC2, 0x85, ..] => Found::End(NEL.len()),
         [0xE2, 0x80, 0xA8 | 0xA9, ..] => Found::End(SEPARATOR.len() + 1),
-        [0xC2] | [0xE2] | [0xE2, 0x80] if !at_end => Found::CutOff,
+        [0xC2 | 0xE2] | [0xE2, 0x80] if !at_end => Found::CutOff,
         _ => Found::Nothing,
     }
 }

@@ -77,6 +77,16 @@ const fn foreign(what: &'static str, help: &'static str) -> Foreign {
     Foreign { what, help }
 }
 
+/// Whether bytes are text as far as they are there; the last character may be cut off.
+fn is_text(head: &[u8]) -> bool {
+    std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true)
+        && !head.contains(&0)
+}
+
+fn is_printable(magic: &[u8]) -> bool {
+    magic.iter().all(u8::is_ascii_graphic)
+}
+
 impl Foreign {
     /// What a file's name says, before the suffix of a compression.
     #[must_use]
@@ -98,8 +108,8 @@ impl Foreign {
         let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
         match known {
             _ if tar => Some(foreign("a tar archive", ARCHIVE)),
-            // The mark is three letters: in text others may follow.
-            Some((b"ORC", _)) if std::str::from_utf8(head).is_ok() => None,
+            // Some marks are letters, which text may start with too.
+            Some((magic, _)) if is_printable(magic) && is_text(head) => None,
             known => known.map(|(_, foreign)| *foreign),
         }
     }

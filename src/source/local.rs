@@ -149,7 +149,10 @@ impl Listing {
                 continue;
             }
             let known = match Format::of_name(&name) {
-                Some(Format::Reference) => taking.prefix.is_some() || taking.format.is_some(),
+                Some(Format::Reference) => match taking.format {
+                    None => taking.prefix.is_some(),
+                    Some(format) => format == Format::Reference,
+                },
                 format => format.is_some(),
             };
             if known {

@@ -180,6 +180,8 @@ fn media_are_addresses_in_the_order_of_their_paths() {
         assert!(told.contains(choice), "{told}");
     }
     place.told(2, &["in", "--media-url", ""]);
+    // A format for all files is no reason to read media as such.
+    assert_eq!(place.data(&["in", "--format", "csv"]).len(), 1);
 }
 
 #[test]
@@ -392,4 +394,8 @@ fn what_cannot_be_read_is_refused_by_name_or_by_content() {
         [json!({"text": "- a"})]
     );
     assert_eq!(place.data(&["in"]), [json!({"text": "one"})]);
+    let place = Place::new()
+        .with("words.txt", "ORC and GIF89a\n")
+        .with("gif.txt", "GIF89a came later\n");
+    assert_eq!(place.data(&["words.txt", "gif.txt"]).len(), 2);
 }
