@@ -225,7 +225,7 @@ fn tables_are_what_the_time_series_asks_for() {
     let whole = json!({"ts": {"t": [1, 2, "9007199254740993"], "v": ["007", 3, 1e5], "w": [1.5, "", "NaN"]}});
     assert_eq!(
         place.data(&["s.csv", "--label-config", "json.xml"]),
-        [whole.clone()]
+        std::slice::from_ref(&whole)
     );
     let task =
         std::fs::read_to_string(place.0.path().join("out/import-000001.json")).expect("an import");
