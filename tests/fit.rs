@@ -62,12 +62,17 @@ fn misfits_are_counted_by_code_with_place_and_mend() {
             "m.jsonl:1:1  (record 1, byte 0): the labelling config needs `image`, there is `url` and `a`",
             "m.jsonl:5:1  (record 5, byte 148): the labelling config needs `a.b`, there is `image` and `a.b`",
             "m.jsonl:6:18  (record 6, byte 189): the labelling config needs `a.b`, `a` has no `b`",
-            "m.jsonl:8:1  (record 8, byte 230): the labelling config needs `image`, there is `text`",
         ])
     );
     assert_eq!(
         by_code["field-missing"]["help"],
         "rename it with `--map image=url`, or set such records aside with `--max-rejects`"
+    );
+    assert_eq!(
+        by_code["data-key"]["first"],
+        json!([
+            "m.jsonl:8:1  (record 8, byte 230): the labelling config has 2 data keys, `image` and `a.b`: a value with no name of its own could go to any"
+        ])
     );
     assert_eq!(
         by_code["field-type"]["first"],

@@ -54,12 +54,13 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         return Err(no_header());
     }
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
-    let config = match fields.no_validation
-        && fields.predictions_from.is_empty()
-        && fields.label_config.is_none()
-    {
-        true => None,
-        false => config::of(arguments, named)?,
+    // What the server makes of tasks is then left to it.
+    let unknown =
+        fields.no_validation && fields.predictions_from.is_empty() && fields.label_config.is_none();
+    let config = if unknown {
+        None
+    } else {
+        config::of(arguments, named)?
     };
     let (key, known) = (
         fields.data_key.as_deref(),

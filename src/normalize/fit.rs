@@ -24,10 +24,6 @@ pub struct Fit {
     members: Option<Members>,
     needs: Vec<Need>,
     watch: Arc<Watch>,
-    /// What is wrong with every value that has no name of its own, if anything is.
-    unnamed: Option<Fault>,
-    /// What the field of such values needs.
-    data_key: Option<usize>,
 }
 
 /// One field that is needed.
@@ -118,16 +114,6 @@ impl Fit {
             }
             needs.push(need);
         }
-        let single = mapping.data_key().single().unwrap_or(&[]);
-        let data_key = needs
-            .iter()
-            .position(|need| !single.is_empty() && need.key.path() == single);
-        let shown = single.join(".");
-        let unnamed = needs
-            .iter()
-            .enumerate()
-            .find(|(i, need)| need.field.is_some() && Some(*i) != data_key)
-            .map(|(_, need)| missing(&need.key, &[(&shown, "\"\"")]));
         let watch = Watch {
             data: needs.iter().filter_map(|need| need.field.clone()).collect(),
             beside: beside::FIELDS.map(str::to_owned).to_vec(),
@@ -137,8 +123,6 @@ impl Fit {
             members,
             needs,
             watch: Arc::new(watch),
-            unnamed,
-            data_key,
         })
     }
 
@@ -157,15 +141,12 @@ impl Fit {
         self.needs.iter().filter_map(field)
     }
 
-    /// Whether a JSON value, which has been checked, makes a task that fits.
+    /// Whether an object, which has been checked, makes a task that fits.
     ///
     /// # Errors
     /// What is missing or of the wrong type, with its offset in the value.
     #[inline]
     pub fn json(&self, value: &Value<'_>) -> Result<(), Fault> {
-        if value.kind == Kind::Other {
-            return self.unnamed(value.text);
-        }
         for (i, (need, _)) in self.fields().enumerate() {
             let Some(offset) = value.fields.data(i) else {
                 return Err(Self::missing_of(need, value));
@@ -200,19 +181,25 @@ impl Fit {
         missing(&need.key, &fields)
     }
 
-    /// Whether a value with no name of its own makes a task that fits; it is given as JSON.
+    /// What values with no name of their own are needed for, where they go under the field at `path`.
     ///
     /// # Errors
-    /// What is missing or of the wrong type.
+    /// What is missing in every task with such a value and constants alone.
+    pub fn single(&self, path: &[String]) -> Result<Option<usize>, Fault> {
+        let is_it = |need: &Need| need.key.path() == path;
+        match self.fields().find(|(need, _)| !is_it(need)) {
+            Some((need, _)) => Err(missing(&need.key, &[(&path.join("."), "\"\"")])),
+            None => Ok(self.needs.iter().position(is_it)),
+        }
+    }
+
+    /// Whether a value with no name of its own, given as JSON, fits what it is needed for.
+    ///
+    /// # Errors
+    /// When it is of the wrong type.
     #[inline]
-    pub fn unnamed(&self, value: &str) -> Result<(), Fault> {
-        if let Some(fault) = &self.unnamed {
-            return Err(fault.clone());
-        }
-        match self.data_key {
-            Some(need) => self.needs[need].ends_in(value),
-            None => Ok(()),
-        }
+    pub fn single_value(&self, need: usize, value: &str) -> Result<(), Fault> {
+        self.needs[need].ends_in(value)
     }
 
     /// The number of the need that a column fills, if it fills one.

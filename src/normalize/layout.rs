@@ -19,6 +19,8 @@ pub struct Layout {
     pub single_open: Result<Vec<u8>, Fault>,
     /// What stands after a single value.
     pub single_close: Vec<u8>,
+    /// What the labelling config needs a single value for, if it does; why no such value can fit, if none can.
+    pub single_need: Result<Option<usize>, Fault>,
     /// Whether all records are single values.
     pub only_single: bool,
 }
@@ -67,6 +69,11 @@ impl Layout {
             }
             _ => mapping.data_key().single(),
         };
+        let single_need = match (path, fit) {
+            (Ok(path), Some(fit)) => fit.single(path),
+            // Without a field for it, there is no task.
+            _ => Ok(None),
+        };
         let single_open = path.map(|path| single_open(&open, path));
         let depth = path.map_or(1, <[String]>::len);
         let mut single_close = vec![b'}'; depth.saturating_sub(1)];
@@ -77,6 +84,7 @@ impl Layout {
             cells,
             single_open: single_open.map_err(Clone::clone),
             single_close,
+            single_need,
             only_single,
         }
     }

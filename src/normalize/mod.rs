@@ -211,6 +211,17 @@ impl Writer<'_> {
         self.tasks.bytes.push(self.normalizer.separator);
     }
 
+    /// Begins the task of a single value, which is of the type of `like`, a JSON text.
+    #[inline]
+    fn single(&mut self, like: &str) -> Result<(), Fault> {
+        self.layout.open_single(&mut self.tasks.bytes)?;
+        match (&self.layout.single_need, &self.normalizer.fit) {
+            (Err(fault), _) => Err(fault.clone()),
+            (Ok(Some(need)), Some(fit)) => fit.single_value(*need, like),
+            (Ok(_), _) => Ok(()),
+        }
+    }
+
     /// Adds the predictions made of a row to its task, which starts at `start`.
     #[cold]
     fn predict_row<R: Row>(
@@ -269,7 +280,8 @@ impl Consumer for Writer<'_> {
 
     #[inline]
     fn json(&mut self, mark: Mark, value: Value<'_>) {
-        if let Some(fit) = &self.normalizer.fit
+        if value.kind != Kind::Other
+            && let Some(fit) = &self.normalizer.fit
             && let Err(fault) = fit.json(&value)
         {
             return self.fault(mark, fault, value.text.as_bytes());
@@ -290,7 +302,8 @@ impl Consumer for Writer<'_> {
             }
             Kind::Task => mapping.task(value.text, out),
             Kind::Object => mapping.object(value.text, out),
-            Kind::Other => self.layout.open_single(out).map(|()| {
+            Kind::Other => self.single(value.text).map(|()| {
+                let out = &mut self.tasks.bytes;
                 out.extend_from_slice(value.text.as_bytes());
                 out.extend_from_slice(&self.layout.single_close);
             }),
@@ -322,20 +335,15 @@ impl Consumer for Writer<'_> {
 
     #[inline]
     fn text(&mut self, mark: Mark, text: &str) {
-        if let Some(fit) = &self.normalizer.fit
-            && let Err(fault) = fit.unnamed("\"\"")
-        {
-            return self.fault(mark, fault, text.as_bytes());
-        }
         let start = self.tasks.bytes.len();
-        let tasks = &mut self.tasks;
-        let written = self.layout.open_single(&mut tasks.bytes).and_then(|()| {
-            let nul = self.normalizer.nul;
+        let written = self.single("\"\"").and_then(|()| {
+            let (nul, tasks) = (self.normalizer.nul, &mut self.tasks);
             write::string(&mut tasks.bytes, text, nul, &mut tasks.changes)
         });
         match written {
             Ok(()) => {
-                tasks.bytes.extend_from_slice(&self.layout.single_close);
+                let out = &mut self.tasks.bytes;
+                out.extend_from_slice(&self.layout.single_close);
                 self.finish(mark, start, text.as_bytes());
             }
             Err(fault) => self.discard(mark, start, fault, text.as_bytes()),

@@ -96,7 +96,10 @@ impl Reader<'_> {
             return Err(table::not_utf8(marked).into());
         }
         match self.reading.files.series(columns) {
-            Series::Tasks => self.cut(source, opened),
+            Series::Tasks => {
+                (self.check_columns)(columns)?;
+                self.cut(source, opened)
+            }
             // A series is one task, whose cells are its own affair.
             _ if self.tables_only => Ok(()),
             series => self.series(source, opened, series),

@@ -27,12 +27,17 @@ const SURROGATE: &str =
 const NUL: &str = "PostgreSQL refuses it together with the whole import; `--nul replace` puts U+FFFD in its place";
 const STRICT: &str = "the server reads files with a laxer parser than request bodies; text that is not JSON is a mistake";
 const CASE: &str = "an upper-case suffix is a suffix: the server stores such a file's address, which nobody wants of text";
-const CELLS: &str = "cells are text, so that `007` and `NA` survive";
 const MIXED: &str = "each task is what its own file makes it: lines and media go under the data key, as the server has them \
                      in other imports, and need not be sent apart";
 const FORM: &str =
     "the server loses the first of two files in one form field; sluice sends no such form";
 const UTF16: &str = "UTF-16 with a byte order mark is beyond doubt, and decoded";
+
+const BODY: &str = "a request body is read as a file is: an empty `data` is a field like another, as the server has it in files";
+const MEMBERS: &str =
+    "who the members are is asked of the project; with a labelling config from a file nobody knows";
+const JUDGED: &str =
+    "the server logs it and stores what nobody can see; `--no-validation` sends it";
 
 /// The cases, what sluice makes of each, and why.
 pub const DIFFERENT: &[(&str, Ours, &str)] = &[
@@ -56,22 +61,41 @@ pub const DIFFERENT: &[(&str, Ours, &str)] = &[
     ("json-scalar", Tasks(&[r#"{"text":5}"#]), SCALAR),
     ("json-string", Tasks(&[r#"{"text":"x"}"#]), SCALAR),
     ("json-true", Tasks(&[r#"{"text":true}"#]), SCALAR),
-    ("json-null", Tasks(&[r#"{"text":null}"#]), NULL),
-    ("body-list-of-null", Tasks(&[r#"{"text":null}"#]), NULL),
-    ("json-list-in-data", Tasks(&[r#"{"data":["x"]}"#]), DATA),
-    ("json-str-data", Tasks(&[r#"{"data":"x"}"#]), DATA),
     ("body-lone-surrogate", Refused("lone-surrogate"), SURROGATE),
     ("json-lone-surrogate", Refused("lone-surrogate"), SURROGATE),
     ("json-nul", Refused("nul"), NUL),
+    ("csv-nul", Refused("nul"), NUL),
     ("txt-nul", Refused("nul"), NUL),
     ("json-leading-zero", Refused("json-syntax"), STRICT),
     ("json-raw-control", Refused("json-syntax"), STRICT),
     ("html-uppercase", Tasks(&[r#"{"html":"<p>x</p>"}"#]), CASE),
     ("json-uppercase-ext", A, CASE),
     (
-        "multi-json-csv",
-        Tasks(&[r#"{"text":"j","k":1}"#, r#"{"text":"c","z":"1"}"#]),
-        CELLS,
+        "csv-uppercase-ext",
+        Tasks(&[r#"{"text":"hello","id":1}"#]),
+        CASE,
+    ),
+    (
+        "body-empty-data-plus-text",
+        Tasks(&[r#"{"data":{},"text":"a"}"#]),
+        BODY,
+    ),
+    (
+        "body-null-data-plus-text",
+        Tasks(&[r#"{"data":null,"text":"a"}"#]),
+        BODY,
+    ),
+    ("json-completed-by-bad-id", A, MEMBERS),
+    ("json-completed-by-unknown", A, MEMBERS),
+    (
+        "json-prediction-bad-from-name",
+        Refused("prediction-invalid"),
+        JUDGED,
+    ),
+    (
+        "json-prediction-bad-label",
+        Refused("prediction-invalid"),
+        JUDGED,
     ),
     (
         "multi-png-csv",
