@@ -5,7 +5,7 @@
 #[path = "common/real_label_studio.rs"]
 mod real_label_studio;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sluice::labelling_config::LabellingConfig;
 
 use real_label_studio::{CONFIG, Real};
 
@@ -61,10 +62,14 @@ impl Bench {
     }
 
     fn new_project(&self) -> u64 {
+        self.new_project_with(CONFIG)
+    }
+
+    fn new_project_with(&self, config: &str) -> u64 {
         let request = self
             .http
             .post(format!("{}/api/projects", self.real.url))
-            .json(&json!({"title": "real", "label_config": CONFIG}));
+            .json(&json!({"title": "real", "label_config": config}));
         self.send(request)["id"].as_u64().expect("a number")
     }
 
@@ -416,6 +421,109 @@ fn the_readmes_commands_bring_a_table_into_a_server() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(stopped.expect("it runs").success());
+}
+
+/// Real configs of different tags: each has one that those before it have not.
+fn configs(count: usize) -> Vec<(String, LabellingConfig, String)> {
+    let folder = std::env::var_os("SLUICE_CORPORA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora"),
+        PathBuf::from,
+    );
+    let folder = folder.join("label-configs");
+    let about = std::fs::read(folder.join("expected.json")).expect("the corpus");
+    let about: Value = serde_json::from_slice(&about).expect("JSON");
+    let mut tags = BTreeSet::new();
+    let mut chosen = Vec::new();
+    for (name, about) in about["files"].as_object().expect("files") {
+        if about["valid"] != true || chosen.len() == count {
+            continue;
+        }
+        let xml = std::fs::read_to_string(folder.join(name)).expect("a config");
+        let config = LabellingConfig::parse(&xml).expect("it is valid");
+        let shown = config.objects.iter().map(|tag| tag.tag.clone());
+        let asked = config
+            .controls
+            .iter()
+            .map(|control| control.tag.tag.clone());
+        let new: Vec<_> = shown
+            .chain(asked)
+            .filter(|tag| tags.insert(tag.clone()))
+            .collect();
+        if !new.is_empty() && !config.keys.is_empty() {
+            chosen.push((name.clone(), config, xml));
+        }
+    }
+    assert_eq!(chosen.len(), count, "the corpus has too few tags");
+    chosen
+}
+
+/// A task that fits a config, with a prediction and an annotation.
+fn task_for(config: &LabellingConfig, n: u64) -> Value {
+    let mut data = json!({"n": n});
+    for key in &config.keys {
+        let types = key.types();
+        let value = if key.repeats() {
+            json!([{"url": "https://files.example/1.png", "text": "one"}])
+        } else if key.tag == "Paragraphs" {
+            json!([{"author": "A", "text": "Good day"}, {"author": "B", "text": "It is"}])
+        } else if types.object {
+            json!({"a": [1, 2.5], "b": ["x", null]})
+        } else if types.text {
+            json!(format!("https://files.example/{n}.png"))
+        } else {
+            json!([1])
+        };
+        let mut at = &mut data;
+        for name in key.path() {
+            at = &mut at[name];
+        }
+        *at = value;
+    }
+    let regions = config.controls.iter().filter_map(|control| {
+        let label = control.labels.first().map(|label| &label.value);
+        let value = match (control.tag.tag.as_str(), label) {
+            ("Choices", Some(label)) => json!({"choices": [label]}),
+            ("Labels", Some(label)) => json!({"start": 0, "end": 4, "labels": [label]}),
+            ("RectangleLabels", Some(label)) => {
+                json!({"x": 1.5, "y": 2, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": [label]})
+            }
+            ("Rectangle", _) => json!({"x": 1.5, "y": 2, "width": 30, "height": 40, "rotation": 0}),
+            ("TextArea", _) => json!({"text": ["some text"]}),
+            ("Rating", _) => json!({"rating": 1}),
+            ("Number", _) => json!({"number": 1}),
+            _ => return None,
+        };
+        let to_name = control.to_names.first()?;
+        let kind = control.tag.tag.to_lowercase();
+        let region = json!({"from_name": control.tag.name, "to_name": to_name, "type": kind, "value": value});
+        let fits = config.prediction_faults(&json!({"result": [region]})).is_empty();
+        fits.then_some(region)
+    });
+    let result: Vec<Value> = regions.collect();
+    json!({"data": data, "annotations": [{"result": result}], "predictions": [{"result": result}]})
+}
+
+#[test]
+fn tasks_of_twenty_configs_come_back_as_they_were() {
+    let mut bench = Bench::new(&SQLITE);
+    let mut regions = 0;
+    for (name, config, xml) in configs(20) {
+        bench.project = bench.new_project_with(&xml);
+        let tasks: Vec<_> = (1..=3).map(|n| task_for(&config, n)).collect();
+        let mut lines = tasks.clone();
+        // One that the config refuses: the others come in all the same.
+        lines.insert(1, json!({"data": {"other": 1}}));
+        let source = bench.write(&format!("{}.jsonl", name.replace('/', "-")), &lines);
+        let output = bench.import(&source, &[]).output().expect("sluice runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{name}: {said}");
+        assert!(said.contains("field-missing: 1"), "{name}: {said}");
+        assert_eq!(bench.stored(), tasks, "{name}");
+        regions += tasks[0]["predictions"][0]["result"]
+            .as_array()
+            .map_or(0, Vec::len);
+    }
+    assert!(regions >= 10, "{regions} regions are too few");
 }
 
 fn undo_leaves_the_project_as_it_was(server: &'static Started) {
