@@ -41,7 +41,7 @@ impl Outlet for Discard {
         Ok(())
     }
 
-    fn duplicate(&mut self, _place: Place) -> Result<(), Error> {
+    fn duplicate(&mut self, _: sluice::place::Place) -> Result<(), Error> {
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod stage;
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sluice::decode::scan::Value;

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::watch::{Fields, Noted, Watch, is_key};
+use super::watch::{Fields, Key, Noted, Watch};
 use super::{Nul, write};
 use crate::error::{Code, Fault};
 
@@ -77,6 +77,8 @@ pub struct Scanner {
     /// Offsets of the `\u0000` escapes in the last value, where these are to be replaced.
     nuls: Vec<usize>,
     noted: Noted,
+    /// Whether the string that was gone over last has an escape in it.
+    escaped: bool,
 }
 
 /// Open brackets, a bit each: set for an object.
@@ -216,19 +218,26 @@ impl Scanner {
         if s.get(at) != Some(&b'"') {
             return Err(unexpected(text, at, "a key in quotes"));
         }
+        self.escaped = false;
         let end = self.string(s, at + 1)?;
         let colon = skip_space(s, end);
         if s.get(colon) != Some(&b':') {
             return Err(unexpected(text, colon, "`:`"));
         }
         let value = skip_space(s, colon + 1);
-        if open.depth <= 2 {
-            self.noted.key(&s[at..end], open.depth, value);
-            if open.depth == 1 && is_key(&s[at..end], "data") {
-                let filled =
-                    s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');
-                *kind = if filled { Kind::Task } else { Kind::Object };
-            }
+        if open.depth > 2 {
+            return Ok(value);
+        }
+        let key = Key::new(&s[at..end], self.escaped);
+        if open.depth == 2 {
+            self.noted.inner_key(key, value);
+            return Ok(value);
+        }
+        self.noted.outer_key(key, value);
+        if key.is("data") {
+            let filled =
+                s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');
+            *kind = if filled { Kind::Task } else { Kind::Object };
         }
         Ok(value)
     }
@@ -240,7 +249,10 @@ impl Scanner {
             i = plain_end(s, i);
             match s.get(i) {
                 Some(b'"') => return Ok(i + 1),
-                Some(b'\\') => i = self.escape(s, i)?,
+                Some(b'\\') => {
+                    self.escaped = true;
+                    i = self.escape(s, i)?;
+                }
                 Some(_) => {
                     let reason = format!(
                         "the control character U+{:04X} must be escaped in a JSON string",

@@ -17,6 +17,8 @@ pub struct Watch {
 pub struct Noted {
     watch: Arc<Watch>,
     on: bool,
+    /// A bit for each length that a name has: most keys are told from all names by theirs.
+    lengths: u64,
     /// Whether the member of the outermost object that is gone through now is `data`.
     in_data: bool,
     outer: Vec<usize>,
@@ -60,8 +62,10 @@ impl Noted {
     /// Nothing is noted yet.
     #[must_use]
     pub fn new(watch: Arc<Watch>) -> Self {
+        let names = watch.data.iter().chain(&watch.beside);
         Noted {
             on: *watch != Watch::default(),
+            lengths: names.fold(0, |lengths, name| lengths | length_bit(name.len())),
             in_data: false,
             outer: vec![NOWHERE; watch.data.len()],
             inner: vec![NOWHERE; watch.data.len()],
@@ -81,22 +85,33 @@ impl Noted {
         }
     }
 
-    /// Takes the key, in its quotes, of a member at `depth` (1 or 2) whose value starts at `value`.
+    /// Takes the key of a member of the outermost object whose value starts at `value`.
     #[inline]
-    pub fn key(&mut self, quoted: &[u8], depth: usize, value: usize) {
+    pub fn outer_key(&mut self, key: Key<'_>, value: usize) {
         if !self.on {
             return;
         }
-        if depth == 1 {
-            self.in_data = is_key(quoted, "data");
-            note(&self.watch.data, &mut self.outer, quoted, value);
-            note(&self.watch.beside, &mut self.beside, quoted, value);
-            if self.in_data {
-                self.inner.fill(NOWHERE);
-            }
-        } else if self.in_data {
-            note(&self.watch.data, &mut self.inner, quoted, value);
+        self.in_data = key.is("data");
+        if self.in_data {
+            self.inner.fill(NOWHERE);
         }
+        if self.may_be_named(key) {
+            note(&self.watch.data, &mut self.outer, key, value);
+            note(&self.watch.beside, &mut self.beside, key, value);
+        }
+    }
+
+    /// Takes the key of a member of an object or list in the outermost one, whose value starts at `value`.
+    #[inline]
+    pub fn inner_key(&mut self, key: Key<'_>, value: usize) {
+        if self.in_data && self.may_be_named(key) {
+            note(&self.watch.data, &mut self.inner, key, value);
+        }
+    }
+
+    #[inline]
+    fn may_be_named(&self, key: Key<'_>) -> bool {
+        key.escaped || self.lengths & length_bit(key.raw.len()) != 0
     }
 
     /// What was found in a value that is a task, or else is data itself.
@@ -116,22 +131,55 @@ impl Noted {
     }
 }
 
+/// The bit of a length; all that are long share one.
 #[inline]
-fn note(names: &[String], found: &mut [usize], quoted: &[u8], value: usize) {
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+fn note(names: &[String], found: &mut [usize], key: Key<'_>, value: usize) {
     for (name, found) in names.iter().zip(found) {
-        if is_key(quoted, name) {
+        if key.is(name) {
             *found = value;
         }
     }
 }
 
+/// A member's key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// What stands between its quotes.
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Key<'a> {
+    /// A key, in its quotes; `escaped`: there may be an escape in it.
+    #[inline]
+    #[must_use]
+    pub fn new(quoted: &'a [u8], escaped: bool) -> Self {
+        Key {
+            raw: &quoted[1..quoted.len() - 1],
+            escaped,
+        }
+    }
+
+    /// Whether it is this name.
+    #[inline]
+    #[must_use]
+    pub fn is(self, name: &str) -> bool {
+        self.raw == name.as_bytes() || self.escaped && self.is_written(name)
+    }
+
+    #[cold]
+    fn is_written(self, name: &str) -> bool {
+        let quoted = [b"\"", self.raw, b"\""].concat();
+        serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key == name)
+    }
+}
+
 /// Whether a key, with its quotes, is this name.
-#[inline]
 #[must_use]
 pub fn is_key(quoted: &[u8], name: &str) -> bool {
-    let raw = &quoted[1..quoted.len() - 1];
-    raw == name.as_bytes()
-        || raw.len() > name.len()
-            && raw.contains(&b'\\')
-            && serde_json::from_slice::<String>(quoted).is_ok_and(|key| key == name)
+    Key::new(quoted, quoted.contains(&b'\\')).is(name)
 }

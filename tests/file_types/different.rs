@@ -19,9 +19,6 @@ const LINES: &str =
 const CONTENT: &str = "content tells what a file is where its name does not";
 const SCALAR: &str =
     "a JSON value that is no object is a value with no name of its own, as a line of text is";
-const NULL: &str = "the same; that `null` fits no tag is for the labelling config to say";
-const DATA: &str = "`data` that is no object is a field of that name, as in a table with such a column; whether the other \
-                    fields are there is for the labelling config to say";
 const SURROGATE: &str =
     "once stored, it breaks the whole project: the server's own list of tasks is an error 500";
 const NUL: &str = "PostgreSQL refuses it together with the whole import; `--nul replace` puts U+FFFD in its place";
