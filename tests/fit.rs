@@ -140,6 +140,45 @@ fn a_config_that_is_none_is_refused_with_its_place() {
     );
 }
 
+#[test]
+fn predictions_are_judged_one_by_one_however_alike_they_are() {
+    let config = r#"<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>"#;
+    let task = |score: &str, choice: &str| {
+        let region = format!(
+            r#"{{"from_name":"c","to_name":"t","type":"choices","value":{{"choices":["{choice}"]}}}}"#
+        );
+        format!(
+            r#"{{"predictions": [{{"score":{score},"result":[{region}]}}] , "data":{{"text":"\"score\":7"}}}}"#
+        )
+    };
+    let lines = [
+        task("0.5", "a"),
+        task("0.25", "a"),
+        task("1.5", "a"),
+        task("-0", "a"),
+        task("1", "a"),
+        task("0.5", "b"),
+        task("null", "a"),
+        task("\"0.5\"", "a"),
+        task("\"x\"", "a"),
+        task("0.75", "a").replace("predictions", "annotations"),
+        task("0.5", "\\\"score\\\":2"),
+        task("[0.5]", "a"),
+        task("1e0", "a"),
+        task("1.0000001", "a"),
+    ];
+    let (tasks, report, _) = import(
+        "p.jsonl",
+        lines.join("\n").as_bytes(),
+        config,
+        &["--threads", "1"],
+    );
+    let fitting =
+        [0, 1, 3, 4, 6, 7, 9, 12].map(|i| serde_json::from_str::<Value>(&lines[i]).expect("JSON"));
+    assert_eq!(tasks, fitting);
+    assert_eq!(report["rejects_by_code"]["prediction-invalid"]["count"], 6);
+}
+
 /// Any JSON value, the names and the types in question among them.
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -48,6 +48,15 @@ impl<'a> Value<'a> {
     pub fn from(&self, offset: usize) -> &'a str {
         self.text.get(offset - self.start..).unwrap_or_default()
     }
+
+    /// The value of a member of the object, which starts at `offset`, where the next key starts at `next` or there is
+    /// none.
+    #[must_use]
+    pub fn member(&self, offset: usize, next: usize) -> &'a str {
+        let end = (next - self.start).min(self.text.len() - 1);
+        let member = self.text.get(offset - self.start..end).unwrap_or_default();
+        member.trim_end_matches([' ', '\t', '\n', '\r', ','])
+    }
 }
 
 /// What a JSON value is to Label Studio.
@@ -233,7 +242,7 @@ impl Scanner {
             self.noted.inner_key(key, value);
             return Ok(value);
         }
-        self.noted.outer_key(key, value);
+        self.noted.outer_key(key, at, value);
         if key.is("data") {
             let filled =
                 s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');

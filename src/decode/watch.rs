@@ -23,7 +23,9 @@ pub struct Noted {
     in_data: bool,
     outer: Vec<usize>,
     inner: Vec<usize>,
-    beside: Vec<usize>,
+    beside: Vec<(usize, usize)>,
+    /// The field beside the data that is gone through now.
+    open: Option<usize>,
 }
 
 /// Not found.
@@ -34,8 +36,8 @@ const NOWHERE: usize = usize::MAX;
 pub struct Fields<'a> {
     /// Those of the data, in the order of [`Watch::data`].
     data: &'a [usize],
-    /// Those beside it, in the order of [`Watch::beside`].
-    beside: &'a [usize],
+    /// Those beside it, in the order of [`Watch::beside`], each with the offset of the next key.
+    beside: &'a [(usize, usize)],
 }
 
 impl Fields<'_> {
@@ -48,13 +50,13 @@ impl Fields<'_> {
             .filter(|offset| *offset != NOWHERE)
     }
 
-    /// Where the value of a field beside the data starts.
+    /// Where the value of a field beside the data starts, and where the key after it, which may be far beyond the end.
     #[must_use]
-    pub fn beside(&self, field: usize) -> Option<usize> {
+    pub fn beside(&self, field: usize) -> Option<(usize, usize)> {
         self.beside
             .get(field)
             .copied()
-            .filter(|offset| *offset != NOWHERE)
+            .filter(|(offset, _)| *offset != NOWHERE)
     }
 }
 
@@ -69,7 +71,8 @@ impl Noted {
             in_data: false,
             outer: vec![NOWHERE; watch.data.len()],
             inner: vec![NOWHERE; watch.data.len()],
-            beside: vec![NOWHERE; watch.beside.len()],
+            beside: vec![(NOWHERE, NOWHERE); watch.beside.len()],
+            open: None,
             watch,
         }
     }
@@ -81,15 +84,19 @@ impl Noted {
             self.in_data = false;
             self.outer.fill(NOWHERE);
             self.inner.fill(NOWHERE);
-            self.beside.fill(NOWHERE);
+            self.beside.fill((NOWHERE, NOWHERE));
+            self.open = None;
         }
     }
 
-    /// Takes the key of a member of the outermost object whose value starts at `value`.
+    /// Takes the key of a member of the outermost object, which starts at `at` and whose value starts at `value`.
     #[inline]
-    pub fn outer_key(&mut self, key: Key<'_>, value: usize) {
+    pub fn outer_key(&mut self, key: Key<'_>, at: usize, value: usize) {
         if !self.on {
             return;
+        }
+        if let Some(open) = self.open.take() {
+            self.beside[open].1 = at;
         }
         self.in_data = key.is("data");
         if self.in_data {
@@ -97,7 +104,11 @@ impl Noted {
         }
         if self.may_be_named(key) {
             note(&self.watch.data, &mut self.outer, key, value);
-            note(&self.watch.beside, &mut self.beside, key, value);
+            let mut beside = self.watch.beside.iter();
+            if let Some(field) = beside.position(|name| key.is(name)) {
+                self.beside[field] = (value, NOWHERE);
+                self.open = Some(field);
+            }
         }
     }
 

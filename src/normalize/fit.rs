@@ -3,11 +3,12 @@
 //!
 //! Fields are looked at where they are: noted while JSON is checked, known by their column in a table.
 
-mod beside;
+pub mod beside;
 mod misfit;
 
 use std::sync::Arc;
 
+use self::beside::Judged;
 use self::misfit::{missing, wrong_type};
 use super::mapping::Mapping;
 use crate::decode::scan::{Kind, Value, members, skip_space};
@@ -141,12 +142,12 @@ impl Fit {
         self.needs.iter().filter_map(field)
     }
 
-    /// Whether an object, which has been checked, makes a task that fits.
+    /// Whether an object, which has been checked, makes a task that fits; `judged` is what is known of those before it.
     ///
     /// # Errors
     /// What is missing or of the wrong type, with its offset in the value.
     #[inline]
-    pub fn json(&self, value: &Value<'_>) -> Result<(), Fault> {
+    pub fn json(&self, value: &Value<'_>, judged: &mut Judged) -> Result<(), Fault> {
         for (i, (need, _)) in self.fields().enumerate() {
             let Some(offset) = value.fields.data(i) else {
                 return Err(Self::missing_of(need, value));
@@ -158,7 +159,7 @@ impl Fit {
             }
         }
         if value.kind == Kind::Task {
-            self.beside(value)?;
+            self.beside(value, judged)?;
         }
         Ok(())
     }

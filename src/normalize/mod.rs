@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use self::dedupe::Dedupe;
 use self::fit::Fit;
+use self::fit::beside::Judged;
 use self::layout::Layout;
 use self::mapping::Mapping;
 use self::predictions::PredictionsFrom;
@@ -98,6 +99,7 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
     let predicted = from.and_then(|(from, columns)| from.places(columns).ok());
     TaskStream {
         normalizer: Arc::clone(normalizer),
+        judged: Judged::default(),
         layout,
         predicted,
         decoder: Some(decoder),
@@ -111,6 +113,7 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
 /// The tasks of one chunk, in answers of bounded size.
 pub struct TaskStream {
     normalizer: Arc<Normalizer>,
+    judged: Judged,
     layout: Layout,
     /// The columns that predictions are made from, if they are.
     predicted: Option<Vec<usize>>,
@@ -141,6 +144,7 @@ impl Iterator for TaskStream {
         tasks.numbered = self.normalizer.provenance.is_some();
         let mut writer = Writer {
             normalizer: &self.normalizer,
+            judged: &mut self.judged,
             layout: &self.layout,
             predicted: self.predicted.as_deref(),
             tasks,
@@ -166,6 +170,7 @@ impl Iterator for TaskStream {
 /// Writes the records of a chunk as tasks.
 struct Writer<'a> {
     normalizer: &'a Normalizer,
+    judged: &'a mut Judged,
     layout: &'a Layout,
     predicted: Option<&'a [usize]>,
     tasks: Tasks,
@@ -282,7 +287,7 @@ impl Consumer for Writer<'_> {
     fn json(&mut self, mark: Mark, value: Value<'_>) {
         if value.kind != Kind::Other
             && let Some(fit) = &self.normalizer.fit
-            && let Err(fault) = fit.json(&value)
+            && let Err(fault) = fit.json(&value, self.judged)
         {
             return self.fault(mark, fault, value.text.as_bytes());
         }

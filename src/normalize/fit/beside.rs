@@ -1,6 +1,9 @@
 //! What stands beside a task's data: its meta, and its predictions and annotations, which are to fit the config too.
 
-use serde_json::Deserializer;
+use std::collections::HashSet;
+
+use foldhash::fast::RandomState;
+use memchr::memmem;
 
 use super::{Fit, Type};
 use crate::decode::scan::Value;
@@ -15,45 +18,109 @@ const META: usize = 0;
 const PREDICTIONS: usize = 1;
 const ANNOTATIONS: usize = 2;
 
+/// Bytes of the longest predictions that are remembered.
+const REMEMBERED_BYTES: usize = 4 << 10;
+
+/// The key of a score.
+const SCORE: &[u8] = br#""score":"#;
+
+/// How many are remembered at most.
+const REMEMBERED: usize = 1 << 10;
+
+/// Predictions and annotations that fit, of the tasks of one chunk: many are alike but for their scores, and to look
+/// them up takes a fraction of the time that it takes to judge them.
+#[derive(Debug)]
+pub struct Judged {
+    /// Finds scores. These bytes stand for a key alone: in a string, the quotes would be escaped.
+    scores: memmem::Finder<'static>,
+    fit: HashSet<Box<str>, RandomState>,
+    /// What was looked up last: which field, and its text without the numbers of scores.
+    asked: String,
+    /// Whether all its scores are such as any prediction may have.
+    ordinary: bool,
+}
+
+impl Default for Judged {
+    fn default() -> Self {
+        Judged {
+            scores: memmem::Finder::new(SCORE),
+            fit: HashSet::default(),
+            asked: String::new(),
+            ordinary: false,
+        }
+    }
+}
+
+impl Judged {
+    /// Whether the value of a field is known to fit.
+    fn fits(&mut self, field: usize, text: &str) -> bool {
+        self.ordinary = text.len() <= REMEMBERED_BYTES;
+        if !self.ordinary {
+            return false;
+        }
+        self.asked.clear();
+        self.asked
+            .push(if field == PREDICTIONS { 'p' } else { 'a' });
+        let mut from = 0;
+        for at in self.scores.find_iter(text.as_bytes()) {
+            let number = at + SCORE.len();
+            let rest = &text[number..];
+            let end = rest.find([',', '}', ' ', '\n', '\r', '\t']).unwrap_or(0);
+            // Whatever it is the score of, a number from 0 to 1 is as good as another.
+            let fraction = rest[..end].parse::<f64>();
+            self.ordinary &= fraction.is_ok_and(|score| (0.0..=1.0).contains(&score));
+            self.asked.push_str(&text[from..number]);
+            from = number + end;
+        }
+        self.asked.push_str(&text[from..]);
+        self.ordinary && self.fit.contains(self.asked.as_str())
+    }
+
+    /// Remembers what was looked up last: it fits.
+    fn remember(&mut self) {
+        if self.ordinary && self.fit.len() < REMEMBERED {
+            self.fit.insert(self.asked.as_str().into());
+        }
+    }
+}
+
 impl Fit {
     /// Whether what a task has beside its data fits.
     ///
     /// # Errors
     /// The first thing that does not, with its offset in the value.
     #[inline]
-    pub(super) fn beside(&self, value: &Value<'_>) -> Result<(), Fault> {
+    pub(super) fn beside(&self, value: &Value<'_>, judged: &mut Judged) -> Result<(), Fault> {
         let at = |field| value.fields.beside(field);
-        if let Some(offset) = at(META) {
+        if let Some((offset, _)) = at(META) {
             let found = Type::of(value.from(offset).as_bytes());
             if !matches!(found, Type::Object | Type::List) {
                 return Err(no_meta(found).at(offset - value.start));
             }
         }
         for field in [PREDICTIONS, ANNOTATIONS] {
-            if let Some(offset) = at(field) {
-                let judged = self.judge(field, value.from(offset));
-                judged.map_err(|fault| fault.at(offset - value.start))?;
+            if let Some((offset, next)) = at(field) {
+                let text = value.member(offset, next);
+                if !judged.fits(field, text) {
+                    self.judge(field, text)
+                        .map_err(|fault| fault.at(offset - value.start))?;
+                    judged.remember();
+                }
             }
         }
         Ok(())
     }
 
-    /// Whether the predictions or annotations fit that `text` starts with.
+    /// Whether predictions or annotations fit, given as JSON.
     fn judge(&self, field: usize, text: &str) -> Result<(), Fault> {
         let (code, one) = match field {
             PREDICTIONS => (Code::PredictionInvalid, "prediction"),
             _ => (Code::AnnotationInvalid, "annotation"),
         };
-        let mut values = Deserializer::from_str(text).into_iter::<Given<'_>>();
-        let given = match values.next() {
-            Some(Ok(given)) => given,
+        let given = Given::parse(text).map_err(|e| {
             // The text has been checked; what cannot be read all the same is out of bounds.
-            Some(Err(e)) => {
-                let reason = format!("the task's {one}s cannot be read: {e}");
-                return Err(Fault::new(code, reason));
-            }
-            None => return Ok(()),
-        };
+            Fault::new(code, format!("the task's {one}s cannot be read: {e}"))
+        })?;
         let Given::List(list) = given else {
             let reason = format!("the task's `{}` are no list", FIELDS[field]);
             return Err(Fault::new(code, reason));
