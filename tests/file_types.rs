@@ -212,6 +212,19 @@ fn every_case_is_as_the_server_has_it_or_listed() {
 }
 
 #[test]
+fn the_readme_lists_what_is_different() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("README.md");
+    let reasons = DIFFERENT.iter().map(|(_, _, why)| *why);
+    for why in reasons.chain(NOTHING.iter().map(|(_, why)| *why)) {
+        assert!(
+            readme.contains(&format!("| {why} |")),
+            "not in the README: {why}"
+        );
+    }
+}
+
+#[test]
 fn the_upload_tests_of_label_studio_come_to_the_same() {
     let text = std::fs::read_to_string(shared("label-studio-import-cases").join("cases.json"))
         .expect("cases");
