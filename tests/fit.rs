@@ -166,6 +166,8 @@ fn predictions_are_judged_one_by_one_however_alike_they_are() {
         task("[0.5]", "a"),
         task("1e0", "a"),
         task("1.0000001", "a"),
+        task(" 0.125", "a"),
+        task(" 1.125", "a"),
     ];
     let (tasks, report, _) = import(
         "p.jsonl",
@@ -173,10 +175,10 @@ fn predictions_are_judged_one_by_one_however_alike_they_are() {
         config,
         &["--threads", "1"],
     );
-    let fitting =
-        [0, 1, 3, 4, 6, 7, 9, 12].map(|i| serde_json::from_str::<Value>(&lines[i]).expect("JSON"));
+    let fitting = [0, 1, 3, 4, 6, 7, 9, 12, 14]
+        .map(|i| serde_json::from_str::<Value>(&lines[i]).expect("JSON"));
     assert_eq!(tasks, fitting);
-    assert_eq!(report["rejects_by_code"]["prediction-invalid"]["count"], 6);
+    assert_eq!(report["rejects_by_code"]["prediction-invalid"]["count"], 7);
 }
 
 /// Any JSON value, the names and the types in question among them.

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use memchr::memmem;
 
 use super::{Fit, Type};
-use crate::decode::scan::Value;
+use crate::decode::scan::{Value, skip_space};
 use crate::error::{Code, Fault};
 use crate::labelling_config::prediction::{Given, RegionFault, completed_by};
 
@@ -63,14 +63,15 @@ impl Judged {
             .push(if field == PREDICTIONS { 'p' } else { 'a' });
         let mut from = 0;
         for at in self.scores.find_iter(text.as_bytes()) {
-            let number = at + SCORE.len();
-            let rest = &text[number..];
-            let end = rest.find([',', '}', ' ', '\n', '\r', '\t']).unwrap_or(0);
+            let number = skip_space(text.as_bytes(), at + SCORE.len());
+            let rest = text.as_bytes()[number..].iter();
+            let digits =
+                rest.take_while(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+            let end = number + digits.count();
             // Whatever it is the score of, a number from 0 to 1 is as good as another.
-            let fraction = rest[..end].parse::<f64>();
-            self.ordinary &= fraction.is_ok_and(|score| (0.0..=1.0).contains(&score));
+            self.ordinary &= is_fraction(&text[number..end]);
             self.asked.push_str(&text[from..number]);
-            from = number + end;
+            from = end;
         }
         self.asked.push_str(&text[from..]);
         self.ordinary && self.fit.contains(self.asked.as_str())
@@ -82,6 +83,15 @@ impl Judged {
             self.fit.insert(self.asked.as_str().into());
         }
     }
+}
+
+/// Whether a number is from 0 to 1; few are not written as `0.5` is, which says it without arithmetic.
+fn is_fraction(number: &str) -> bool {
+    let digits = number.strip_prefix("0.").map(str::as_bytes);
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+        || number
+            .parse::<f64>()
+            .is_ok_and(|number| (0.0..=1.0).contains(&number))
 }
 
 impl Fit {
