@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::watch::{Fields, Key, Noted, Watch};
+use super::watch::{Fields, Key, Noted, Watch, is_key};
 use super::{Nul, write};
 use crate::error::{Code, Fault};
 
@@ -348,6 +348,19 @@ pub fn members<'a>(object: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> R
         i = skip_space(s, skip_space(s, end) + 1);
     }
     Ok(())
+}
+
+/// The data of a task that has been checked; the last of several, as Python has it.
+#[must_use]
+pub fn data_of(task: &str) -> Option<&str> {
+    let mut data = None;
+    members(task, |key, value| {
+        if is_key(key.as_bytes(), "data") {
+            data = Some(value);
+        }
+    })
+    .ok()?;
+    data
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

@@ -1,6 +1,6 @@
 //! `--dedupe`: by what two records are taken for one.
 
-use crate::decode::scan::members;
+use crate::decode::scan::{data_of, members};
 use crate::decode::watch::is_key;
 
 /// By what two records are taken for one.
@@ -26,15 +26,7 @@ impl Dedupe {
     /// are taken for one, even if somebody tries.
     #[must_use]
     pub fn hash(&self, task: &str) -> Option<u128> {
-        let mut data = None;
-        // The text has been checked; the last of several counts, as it does in Python.
-        members(task, |key, value| {
-            if is_key(key.as_bytes(), "data") {
-                data = Some(value);
-            }
-        })
-        .ok()?;
-        let data = data?;
+        let data = data_of(task)?;
         let Dedupe::Field(field) = self else {
             return Some(hash(data));
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::beside::Judged;
 use self::misfit::{missing, wrong_type};
 use super::mapping::Mapping;
-use crate::decode::scan::{Kind, Value, members, skip_space};
+use crate::decode::scan::{Kind, Value, data_of, members, skip_space};
 use crate::decode::watch::{Watch, is_key};
 use crate::error::{Code, Error, Fault, Result};
 use crate::labelling_config::prediction::Members;
@@ -167,15 +167,11 @@ impl Fit {
     #[cold]
     fn missing_of(need: &Need, value: &Value<'_>) -> Fault {
         let mut fields = Vec::new();
-        let mut data = value.text;
-        if value.kind == Kind::Task {
-            // The text has been checked.
-            let _ = members(value.text, |key, value| {
-                if is_key(key.as_bytes(), "data") {
-                    data = value;
-                }
-            });
-        }
+        let data = match value.kind {
+            Kind::Task => data_of(value.text).unwrap_or(value.text),
+            Kind::Object | Kind::Other => value.text,
+        };
+        // The text has been checked.
         let _ = members(data, |key, value| {
             fields.push((key.trim_matches('"'), value));
         });

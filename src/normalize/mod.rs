@@ -27,7 +27,7 @@ use self::tasks::{TaskMark, Tasks};
 use crate::budget::{ANSWER_BYTES, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::decode::scan::{self, Kind, Value};
-use crate::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row, watch, write};
+use crate::decode::{Changes, Consumer, Decode, Decoder, Fatal, Mark, Nul, Row, write};
 use crate::error::{Code, Fault, Result};
 use crate::place::SourceId;
 use crate::read::{Before, Body, Chunk, Shape, Start};
@@ -258,14 +258,11 @@ impl Writer<'_> {
         from: &PredictionsFrom,
     ) -> Result<(), Fault> {
         let is_task = value.kind == Kind::Task;
-        let mut data = value.text;
-        if is_task {
-            scan::members(value.text, |key, value| {
-                if watch::is_key(key.as_bytes(), "data") {
-                    data = value;
-                }
-            })?;
-        }
+        let data = if is_task {
+            scan::data_of(value.text).unwrap_or(value.text)
+        } else {
+            value.text
+        };
         predictions::add(&mut self.tasks.bytes, start, is_task, |out| {
             from.append(&from.values(data)?, out)
         })
