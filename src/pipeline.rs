@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
+//!                                                              └── blocks(4) ──▶ writer thread, for a folder
 //! ```
 //!
 //! **Why this cannot deadlock.** Jobs wait for nothing: a series that is far enough ahead is parked, not blocked. The
 //! reader waits for memory or for a place in the order; nobody needs what it holds meanwhile. Every other permit
 //! belongs to a chunk in the order or in the batcher's hand; if the order is empty no permit is out and the reader
 //! proceeds, and if not, the oldest job ends, since the batcher wakes it whenever it takes an answer of it. The batcher
-//! otherwise waits for delivery alone, and delivery for the disk or the network. Whoever ends early closes its channel,
+//! otherwise waits for delivery alone, and delivery for the disk or the network; the writer thread, which it waits for
+//! where imports are files, waits for the disk alone. Whoever ends early closes its channel,
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
@@ -48,6 +50,9 @@ const KNOWN_SHARE: usize = 4;
 
 /// The batcher thread's name.
 const BATCHER: &str = "sluice-batcher";
+
+/// The name of the thread that writes files.
+const WRITER: &str = "sluice-writer";
 
 /// How a run ended.
 pub struct Outcome {
@@ -139,11 +144,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             now: None,
         }),
     };
-    let batcher = Batcher::new(
-        plan.limits,
-        wanted.unwrap_or(plan.limits.all()),
-        sink.store(),
-    );
+    let (bodies, writer) = sink.store().open();
+    let writer = writer.map(|writer| start(WRITER, move || writer.run()));
+    let writer = writer.transpose()?;
+    let batcher = Batcher::new(plan.limits, wanted.unwrap_or(plan.limits.all()), bodies);
     let batcher = match read_from {
         Some(place) => batcher.starting_at(place),
         None => batcher,
@@ -166,6 +170,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         stop.trip(Cause::Failed(error));
     }
     let batched = join(batcher).and_then(|outcome| outcome);
+    writer.map_or(Ok(()), join)?;
     if stop.is_tripped() {
         // The reader is left to itself: it may wait for standard input for ever.
         return Ok(());
