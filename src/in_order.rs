@@ -2,8 +2,8 @@
 //!
 //! Each item becomes a *series* of answers, made by an iterator that runs on the pool. The place in the order is taken
 //! before the work starts, so at most `depth` series wait and there is no reorder buffer to grow. A series that is
-//! [`AHEAD`] answers ahead of its reader is *parked*: the worker leaves it and takes other work, and the reader wakes
-//! it again. So a worker never waits, and a series of any length holds a bounded number of answers.
+//! as many answers ahead of its reader as it may be is *parked*: the worker leaves it and takes other work, and the reader
+//! wakes it again. So a worker never waits, and a series of any length holds a bounded number of answers.
 //!
 //! A panic in the work becomes an error in its place in the order.
 
@@ -16,7 +16,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
-use crate::budget::AHEAD;
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
 
@@ -28,11 +27,16 @@ pub const WORKER: &str = "sluice-worker-";
 pub struct Closed;
 
 /// Makes a pool of `workers` threads on which `work` turns items into series of answers, and at most `depth` series
-/// in flight.
+/// in flight. `ahead` says how many answers of an item may be ready before the first is taken.
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub fn pool<T, S, F>(workers: usize, depth: usize, work: F) -> Result<(Jobs<T, S, F>, Answers<S>)>
+pub fn pool<T, S, F>(
+    workers: usize,
+    depth: usize,
+    ahead: fn(&T) -> usize,
+    work: F,
+) -> Result<(Jobs<T, S, F>, Answers<S>)>
 where
     T: Send + 'static,
     S: Iterator + Send + 'static,
@@ -57,7 +61,7 @@ where
         threads: Arc::clone(&threads),
         work: Arc::new(work),
         unwanted: Arc::clone(&unwanted),
-        item: std::marker::PhantomData,
+        ahead,
     };
     Ok((
         jobs,
@@ -83,7 +87,7 @@ pub struct Jobs<T, S: Iterator, F> {
     threads: Arc<ThreadPool>,
     work: Arc<F>,
     unwanted: Arc<AtomicBool>,
-    item: std::marker::PhantomData<fn(T)>,
+    ahead: fn(&T) -> usize,
 }
 
 impl<T, S, F> Jobs<T, S, F>
@@ -98,7 +102,7 @@ where
     /// # Errors
     /// When the answers are no longer wanted.
     pub fn submit(&self, item: T) -> Result<(), Closed> {
-        let series = Arc::new(Series::default());
+        let series = Arc::new(Series::new((self.ahead)(&item)));
         self.queue
             .send(Promise::Series(Arc::clone(&series)))
             .map_err(|_| Closed)?;
@@ -124,6 +128,8 @@ where
 }
 
 struct Series<S: Iterator> {
+    /// Answers that may be ready before one is taken.
+    ahead: usize,
     state: Mutex<State<S>>,
     changed: Condvar,
 }
@@ -135,22 +141,21 @@ struct State<S: Iterator> {
     panic: Option<String>,
 }
 
-impl<S: Iterator> Default for Series<S> {
-    fn default() -> Self {
+impl<S: Iterator> Series<S> {
+    fn new(ahead: usize) -> Self {
         let state = State {
-            ready: VecDeque::with_capacity(AHEAD),
+            ready: VecDeque::new(),
             parked: None,
             ended: false,
             panic: None,
         };
         Series {
+            ahead,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
     }
-}
 
-impl<S: Iterator> Series<S> {
     fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +168,7 @@ impl<S: Iterator> Series<S> {
                     let mut state = self.lock();
                     state.ready.push_back(answer);
                     self.changed.notify_one();
-                    if state.ready.len() >= AHEAD {
+                    if state.ready.len() >= self.ahead {
                         state.parked = Some(answers);
                         return;
                     }

@@ -37,7 +37,7 @@ use crate::in_order::{self, Answers};
 use crate::normalize::{self, TaskStream};
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
-use crate::read::{Ended, Reader};
+use crate::read::{Chunk, Ended, Reader};
 use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
@@ -104,9 +104,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
-    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
-        normalize::tasks(&normalizer, chunk)
-    })?;
+    let work = move |chunk| normalize::tasks(&normalizer, chunk);
+    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, Chunk::ahead, work)?;
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
@@ -124,6 +123,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             reading: &plan.reading,
             buffers: &buffers,
             budget: &budget,
+            threads: plan.threads,
             stop,
             progress: Arc::clone(&watch.progress),
             from: read_from,

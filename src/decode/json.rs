@@ -162,6 +162,7 @@ impl Json {
 ///
 /// # Errors
 /// With an offset in the record.
+#[inline(always)]
 pub(super) fn one_value<C: Consumer>(
     scanner: &mut Scanner,
     text: &str,
@@ -201,6 +202,7 @@ fn may_follow(kind: Kind, spaced: bool, at: usize) -> Result<(), Fault> {
 }
 
 /// Hands on the value that was checked last, `text[start..end]`.
+#[inline(always)]
 fn hand_on<C: Consumer>(
     scanner: &mut Scanner,
     text: &str,
