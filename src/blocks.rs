@@ -95,6 +95,13 @@ fn padded(rest: &[u8]) -> [u8; BLOCK] {
     block
 }
 
+/// So many ones, from the lowest bit on.
+#[inline(always)]
+#[must_use]
+pub fn ones(count: usize) -> u64 {
+    if count < BLOCK { (1 << count) - 1 } else { !0 }
+}
+
 /// For each bit, whether an odd number of the bits up to and with it are set: between a quote and the next.
 #[inline(always)]
 #[must_use]

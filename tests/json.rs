@@ -1,4 +1,4 @@
-//! JSON text checked a block at a time is what it is when checked a byte at a time, and what serde_json says it is.
+//! JSON text checked and cut a block at a time is what it is a byte at a time, and what serde_json says it is.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -11,11 +11,13 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use sluice::blocks::{Lanes, Work, in_all_lanes};
+use sluice::blocks::{BLOCK, Lanes, Work, escaped, in_all_lanes, odd_up_to};
 use sluice::decode::Nul;
 use sluice::decode::blockwise::Check;
 use sluice::decode::scan::{Kind, Scanner};
 use sluice::decode::watch::{Noted, Watch};
+use sluice::read::cut_json::CutJson;
+use sluice::read::{Cut, Framing, Which};
 
 /// White space as programs write it, and as nobody does.
 fn space() -> impl Strategy<Value = String> {
@@ -183,4 +185,115 @@ proptest! {
 fn is_unusual(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_digit() && c != '.' && c != '-')
         .any(|number| number.len() >= 64)
+}
+
+/// What a block's bytes are, by every question there is.
+struct Ask<'a>(&'a [u8; BLOCK], u8);
+
+impl Work for Ask<'_> {
+    type Output = [u64; 3];
+
+    fn run<L: Lanes>(self, lanes: L) -> [u64; 3] {
+        let Ask(bytes, byte) = self;
+        let block = lanes.load(bytes);
+        [
+            lanes.equal(block, byte),
+            lanes.below(block, byte),
+            lanes.digits(block),
+        ]
+    }
+}
+
+fn bits(bytes: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> u64 {
+    let ones = bytes.iter().enumerate().filter(|(_, byte)| is(**byte));
+    ones.fold(0, |bits, (i, _)| bits | 1 << i)
+}
+
+proptest! {
+    #[test]
+    fn every_processor_answers_alike(bytes in vec(any::<u8>(), BLOCK), byte in any::<u8>()) {
+        let bytes: [u8; BLOCK] = bytes.try_into().unwrap();
+        let expected = [
+            bits(&bytes, |b| b == byte),
+            bits(&bytes, |b| b < byte),
+            bits(&bytes, |b| b.is_ascii_digit()),
+        ];
+        for answers in in_all_lanes(|| Ask(&bytes, byte)) {
+            prop_assert_eq!(answers, expected);
+        }
+    }
+
+    #[test]
+    fn bits_are_counted_and_escaped_one_by_one(quotes in any::<u64>(), backslashes in any::<u64>(), carried in 0..2_u64) {
+        let (mut odd, mut escapes, mut carry) = (0, 0, carried == 1);
+        for i in 0..BLOCK {
+            let bit = 1 << i;
+            odd |= u64::from((quotes & (bit | (bit - 1))).count_ones() % 2) << i;
+            let escaped = std::mem::take(&mut carry);
+            escapes |= u64::from(escaped) << i;
+            carry = !escaped && backslashes & bit != 0;
+        }
+        prop_assert_eq!(odd_up_to(quotes), odd);
+        let mut left = carried;
+        prop_assert_eq!(escaped(backslashes, &mut left), escapes);
+        prop_assert_eq!(left, u64::from(carry));
+    }
+
+    /// Wherever the buffer happens to end, text is cut at the last comma between two elements, or after the last white
+    /// space between two values, and nowhere else.
+    #[test]
+    fn json_is_cut_between_values_only(
+        values in vec((value(), space()), 1..6),
+        elements in any::<bool>(),
+        first in any::<bool>(),
+        steps in vec(1..200_usize, 1..40),
+    ) {
+        let (framing, end) = if elements { (Framing::Elements, "]") } else { (Framing::Values, "") };
+        let mut text = String::new();
+        let mut cuts = Vec::new();
+        for (value, space) in &values {
+            if elements {
+                if !text.is_empty() {
+                    cuts.push(text.len());
+                    text.push(',');
+                }
+                text.push_str(space);
+                text.push_str(value);
+            } else {
+                text.push_str(value);
+                text.push('\n');
+                cuts.push(text.len());
+                for byte in space.chars() {
+                    text.push(byte);
+                    cuts.push(text.len());
+                }
+            }
+        }
+        text.push_str(end);
+        let bytes = text.as_bytes();
+        let which = if first { Which::First } else { Which::Last };
+        let mut cutter = CutJson::new(framing);
+        let (mut start, mut have, mut steps) = (0, 0, steps.into_iter().cycle());
+        while have < bytes.len() {
+            have = (have + steps.next().unwrap()).min(bytes.len());
+            loop {
+                let cutting = cutter.cut(&bytes[start..have], false, which).unwrap();
+                let inside = cuts.iter().copied().filter(|cut| (start + 1..=have).contains(cut));
+                // The comma itself must be there to be seen.
+                let mut inside = inside.filter(|cut| !elements || *cut < have);
+                let expected = if first { inside.next() } else { inside.last() };
+                if cutting.done {
+                    prop_assert!(elements && start + cutting.end == bytes.len() - 1 && cutting.skip == 1);
+                    return Ok(());
+                }
+                prop_assert_eq!((cutting.end > 0).then_some(start + cutting.end), expected);
+                if cutting.end == 0 || !first {
+                    start += cutting.end;
+                    break;
+                }
+                start += cutting.end;
+            }
+        }
+        prop_assert!(!elements, "the closing bracket was not seen");
+    }
 }

@@ -13,7 +13,7 @@
 use super::scan::{Kind, skip_space};
 use super::tokens::{escape, number};
 use super::watch::{Key, Noted};
-use crate::blocks::{BLOCK, Lanes, Work, block_at, escaped, odd_up_to};
+use crate::blocks::{BLOCK, Lanes, Work, block_at, escaped, odd_up_to, ones};
 
 /// Levels of nesting that are followed here.
 const MOST_LEVELS: u32 = 63;
@@ -62,12 +62,6 @@ impl Work for Check<'_> {
         }
         None
     }
-}
-
-/// So many ones, from the lowest bit on.
-#[inline(always)]
-fn ones(count: usize) -> u64 {
-    if count < BLOCK { (1 << count) - 1 } else { !0 }
 }
 
 /// What one block has to tell the next.
