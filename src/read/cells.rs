@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::blocks::{BLOCK, Lanes, Work, block_at, ones, with_lanes};
+
 /// The byte that cells are quoted with.
 pub const QUOTE: u8 = b'"';
 
@@ -19,13 +21,91 @@ pub fn opens(before: u8, delimiter: u8) -> bool {
     before == delimiter || before == b'\n' || before == b'\r'
 }
 
-/// Bytes looked at together: one bit each in a `u64`.
-const BLOCK: usize = 64;
+/// Blocks that are looked at together.
+const BLOCKS_AHEAD: usize = 32;
+
+/// What was found in the next blocks of a text.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    delimiters: u64,
+    /// Quotes and line ends.
+    others: u64,
+    /// Bytes that JSON escapes, apart from marks.
+    escapes: u64,
+}
+
+/// The blocks of a text that were looked at ahead.
+#[derive(Clone, Debug)]
+pub struct Ahead {
+    delimiter: u8,
+    /// Where they start, and how many there are.
+    start: usize,
+    blocks: usize,
+    found: [Found; BLOCKS_AHEAD],
+}
+
+impl Ahead {
+    /// None yet. Where delimiters are of no interest, [`QUOTE`] does for one.
+    #[must_use]
+    pub fn new(delimiter: u8) -> Self {
+        Ahead {
+            delimiter,
+            start: 0,
+            blocks: 0,
+            found: [Found::default(); BLOCKS_AHEAD],
+        }
+    }
+
+    /// What is in the block at `at`; blocks follow one another.
+    #[inline]
+    fn block(&mut self, text: &[u8], at: usize) -> Found {
+        let mut block = at.wrapping_sub(self.start) / BLOCK;
+        if block >= self.blocks {
+            self.start = at;
+            with_lanes(Look { ahead: self, text });
+            block = 0;
+        }
+        self.found[block]
+    }
+}
+
+/// A look at the blocks of a text, from where they are to start.
+struct Look<'a> {
+    ahead: &'a mut Ahead,
+    text: &'a [u8],
+}
+
+impl Work for Look<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Look { ahead, text } = self;
+        let rest = text.len().saturating_sub(ahead.start);
+        ahead.blocks = rest.div_ceil(BLOCK).min(BLOCKS_AHEAD);
+        for (i, found) in ahead.found[..ahead.blocks].iter_mut().enumerate() {
+            let block = lanes.load(&block_at(text, ahead.start + i * BLOCK));
+            let delimiters = lanes.equal(block, ahead.delimiter);
+            let ends = lanes.equal(block, b'\n') | lanes.equal(block, b'\r');
+            let others = lanes.equal(block, QUOTE) | ends;
+            let escapes = lanes.below(block, 0x20) | lanes.equal(block, b'\\');
+            *found = Found {
+                delimiters,
+                others,
+                escapes: escapes & !(delimiters | others),
+            };
+        }
+        // After the end of the text come spaces, which may be what separates cells.
+        if let Some(last) = ahead.blocks.checked_sub(1) {
+            let live = ones(rest - last * BLOCK);
+            ahead.found[last].delimiters &= live;
+        }
+    }
+}
 
 /// Walks over the bytes of a text that may have a meaning: delimiters, quotes, `\n` and `\r`.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks {
-    delimiter: u8,
     /// Where the block in hand starts, and where the one after it does.
     base: usize,
     next: usize,
@@ -40,11 +120,10 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The marks of a text from byte `from` on. Where delimiters are of no interest, [`QUOTE`] does for one.
+    /// The marks of a text from byte `from` on.
     #[must_use]
-    pub fn new(delimiter: u8, from: usize) -> Self {
+    pub fn new(from: usize) -> Self {
         Marks {
-            delimiter,
             base: from,
             next: from,
             delimiters: 0,
@@ -56,9 +135,9 @@ impl Marks {
 
     /// The offset of the next quote, `\n` or `\r` of `text`, which is the same text at every call.
     #[inline]
-    pub fn next_other(&mut self, text: &[u8]) -> Option<usize> {
+    pub fn next_other(&mut self, text: &[u8], ahead: &mut Ahead) -> Option<usize> {
         while self.others == 0 {
-            if !self.load(text) {
+            if !self.load(text, ahead) {
                 return None;
             }
         }
@@ -69,49 +148,28 @@ impl Marks {
 
     /// Goes on to the next block; false at the end of the text.
     #[inline]
-    fn load(&mut self, text: &[u8]) -> bool {
-        let rest = text.get(self.next..).unwrap_or_default();
-        if let Some(block) = rest.first_chunk() {
-            self.base = self.next;
-            self.next += BLOCK;
-            self.look(block);
-        } else if rest.is_empty() {
+    fn load(&mut self, text: &[u8], ahead: &mut Ahead) -> bool {
+        if self.next >= text.len() {
             self.delimiters = 0;
             return false;
-        } else {
-            let mut block = [b' '; BLOCK];
-            block[..rest.len()].copy_from_slice(rest);
-            self.base = self.next;
-            self.next += rest.len();
-            self.look(&block);
         }
-        true
-    }
-
-    /// Finds the marks of a block. The loop compiles to vector comparisons.
-    #[inline]
-    fn look(&mut self, block: &[u8; BLOCK]) {
-        let (mut delimiters, mut others, mut escapes) = ([0u8; BLOCK], [0u8; BLOCK], 0);
-        for ((byte, delimiter), other) in block.iter().zip(&mut delimiters).zip(&mut others) {
-            let is_delimiter = *byte == self.delimiter;
-            let is_other = (*byte == QUOTE) | (*byte == b'\n') | (*byte == b'\r');
-            *delimiter = u8::from(is_delimiter);
-            *other = u8::from(is_other);
-            escapes |= u8::from(((*byte < 0x20) | (*byte == b'\\')) & !(is_delimiter | is_other));
-        }
-        self.delimiters = bits(&delimiters);
-        self.others = bits(&others);
-        self.block_escapes = escapes != 0;
+        let found = ahead.block(text, self.next);
+        self.base = self.next;
+        self.next = text.len().min(self.next + BLOCK);
+        self.delimiters = found.delimiters;
+        self.others = found.others;
+        self.block_escapes = found.escapes != 0;
         self.escapes |= self.block_escapes;
+        true
     }
 
     /// Passes over the rest of a quoted cell up to its closing quote, counting line ends; false when the text ends
     /// before. What stands between the closing quote and the next delimiter still belongs to the cell.
-    fn close(&mut self, text: &[u8], lines: &mut u64) -> bool {
-        while let Some(at) = self.next_other(text) {
+    fn close(&mut self, text: &[u8], ahead: &mut Ahead, lines: &mut u64) -> bool {
+        while let Some(at) = self.next_other(text, ahead) {
             match text[at] {
                 QUOTE if text.get(at + 1) == Some(&QUOTE) => {
-                    self.next_other(text);
+                    self.next_other(text, ahead);
                 }
                 QUOTE => {
                     // The delimiters before it were text.
@@ -124,22 +182,6 @@ impl Marks {
         }
         false
     }
-}
-
-/// Bytes that are 0 or 1, as the bits of a number, the first as the lowest. One multiplication moves eight such bytes
-/// into eight neighbouring bits.
-#[inline]
-fn bits(bytes: &[u8; BLOCK]) -> u64 {
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    if bytes.iter().fold(0, |any, byte| any | byte) == 0 {
-        return 0;
-    }
-    let (words, _) = bytes.as_chunks::<8>();
-    let mut bits = 0;
-    for (i, word) in words.iter().enumerate() {
-        bits |= (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (8 * i);
-    }
-    bits
 }
 
 /// One record, as its cells were told apart.
@@ -174,6 +216,7 @@ pub struct Open {
 #[derive(Debug)]
 pub struct Cells {
     marks: Marks,
+    ahead: Ahead,
     /// Where the next record starts, at the earliest.
     at: usize,
     lines: u64,
@@ -187,7 +230,8 @@ impl Cells {
     #[must_use]
     pub fn new(delimiter: u8, keep: usize) -> Self {
         Cells {
-            marks: Marks::new(delimiter, 0),
+            marks: Marks::new(0),
+            ahead: Ahead::new(delimiter),
             at: 0,
             lines: 0,
             ends: vec![0; keep],
@@ -239,7 +283,7 @@ impl Cells {
             let at = if stop != 0 {
                 marks.others ^= stop;
                 marks.base + stop.trailing_zeros() as usize
-            } else if marks.load(text) {
+            } else if marks.load(text, &mut self.ahead) {
                 continue;
             } else {
                 text.len()
@@ -250,7 +294,7 @@ impl Cells {
                     marks.escapes = true;
                 } else {
                     let opened = Open { at, line: lines };
-                    if !marks.close(text, &mut lines) {
+                    if !marks.close(text, &mut self.ahead, &mut lines) {
                         open = Some(opened);
                     }
                 }

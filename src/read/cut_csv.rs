@@ -4,7 +4,7 @@
 
 use memchr::{memchr, memrchr};
 
-use super::cells::{Marks, QUOTE, opens};
+use super::cells::{Ahead, Marks, QUOTE, opens};
 use super::{Cut, Cutting, Which};
 use crate::error::Fault;
 
@@ -55,8 +55,8 @@ impl CutCsv {
             (self.seen, self.before, self.ended) = (end, b'\n', false);
         }
         let mut closed = self.closing.then_some(self.seen);
-        let mut marks = Marks::new(QUOTE, self.seen);
-        while let Some(at) = marks.next_other(buf) {
+        let (mut marks, mut ahead) = (Marks::new(self.seen), Ahead::new(QUOTE));
+        while let Some(at) = marks.next_other(buf, &mut ahead) {
             let before = if at > self.seen {
                 buf[at - 1]
             } else {
