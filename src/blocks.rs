@@ -219,7 +219,7 @@ mod x86 {
         #[inline(always)]
         fn load(self, bytes: &[u8; BLOCK]) -> [__m256i; 2] {
             let halves: [[u8; BLOCK / 2]; 2] = pulp::cast(*bytes);
-            halves.map(|half| pulp::cast(half))
+            halves.map(pulp::cast)
         }
 
         #[inline(always)]
