@@ -32,6 +32,14 @@ impl Buffers {
     /// An empty buffer with room for about `bytes`.
     #[must_use]
     pub fn take(&self, bytes: usize) -> Buffer {
+        let mut buffer = self.take_used(bytes);
+        buffer.clear();
+        buffer
+    }
+
+    /// A buffer as it was left after its last use, for whoever writes over what is in it.
+    #[must_use]
+    pub fn take_used(&self, bytes: usize) -> Buffer {
         let bytes = self
             .spare
             .try_recv()
@@ -75,7 +83,6 @@ impl Drop for Buffer {
         if let Some(home) = self.home.take()
             && self.bytes.capacity() <= LARGEST_KEPT
         {
-            self.bytes.clear();
             // Enough are waiting already, or nobody will need one: then it is freed.
             let _ = home.try_send(std::mem::take(&mut self.bytes));
         }

@@ -26,6 +26,7 @@ mod midway;
 pub mod names;
 pub(crate) mod page_header;
 pub mod peek;
+mod pending;
 pub(crate) mod positioned;
 pub mod row_groups;
 pub mod seen;

@@ -88,6 +88,19 @@ impl Peek {
         Ok(known as u64 + passed)
     }
 
+    /// Reads at least one byte, unless the input is at its end.
+    ///
+    /// # Errors
+    /// Those of the input.
+    pub fn read_some(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.read(out) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Appends to `buf` until it holds `len` bytes; false when the input ended first.
     ///
     /// # Errors
@@ -99,10 +112,9 @@ impl Peek {
             if filled >= len {
                 break Ok(true);
             }
-            match self.read(&mut buf[filled..]) {
+            match self.read_some(&mut buf[filled..]) {
                 Ok(0) => break Ok(false),
                 Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => break Err(e),
             }
         };

@@ -11,12 +11,12 @@ use super::cut_lines::CutLines;
 use super::files::{LineEnds, Series};
 use super::midway::Midway;
 use super::peek::Peek;
+use super::pending::Pending;
 use super::{
     Before, Body, Chunk, Cut, Cutting, Ended, Framing, Halt, RECORDS_IN_MEMORY, Reader, Shape,
     Start, Which, dialect, encoding, read_error, table,
 };
 use crate::budget::{self, Held};
-use crate::buffer::Buffer;
 use crate::error::{Code, Error, Fault, Result};
 use crate::source::Source;
 use crate::source::sniff::{Format, json_framing, text_format};
@@ -116,7 +116,7 @@ impl Reader<'_> {
             reader: self,
             source,
             opened,
-            buf: Buffer::default(),
+            pending: Pending::default(),
             before,
             want: FIRST_CHUNK,
         }
@@ -208,8 +208,8 @@ struct Cutter<'a> {
     reader: &'a Reader<'a>,
     source: &'a Source,
     opened: Opened,
-    /// Bytes read and not yet handed on; they start where the last record ended.
-    buf: Buffer,
+    /// What was read and not yet handed on.
+    pending: Pending,
     /// Which records come before the next chunk.
     before: Before,
     /// The size of the next chunk.
@@ -225,14 +225,14 @@ impl Cutter<'_> {
             let mut at_end = !self.fill(self.want)?;
             let mut cutting = self.cut(at_end, Which::Last)?;
             while cutting.end == 0 && !cutting.done && !at_end {
-                if self.buf.len() >= reading.record_bytes {
+                if self.pending.len() >= reading.record_bytes {
                     if self.pass_over(held)? {
                         return self.only_space_left();
                     }
                     continue 'chunks;
                 }
                 // A record larger than the buffer: doubling keeps the whole linear.
-                let more = (self.buf.len() * 2).min(reading.record_bytes);
+                let more = (self.pending.len() * 2).min(reading.record_bytes);
                 held.resize(budget::chunk_share(more));
                 at_end = !self.fill(more)?;
                 cutting = self.cut(at_end, Which::Last)?;
@@ -243,7 +243,7 @@ impl Cutter<'_> {
             if cutting.done {
                 return self.only_space_left();
             }
-            if at_end && self.buf.is_empty() {
+            if at_end && self.pending.is_empty() {
                 return Ok(());
             }
             self.want = (self.want * GROWTH).min(self.chunk_bytes());
@@ -267,29 +267,24 @@ impl Cutter<'_> {
     }
 
     fn fill(&mut self, len: usize) -> Result<bool> {
-        self.opened
-            .bytes
-            .fill(&mut self.buf, len)
+        self.pending
+            .fill(&mut self.opened.bytes, len)
             .map_err(|e| read_error(&e))
     }
 
     fn cut(&mut self, at_end: bool, which: Which) -> Result<Cutting> {
         self.opened
             .cut
-            .cut(&self.buf, at_end, which)
+            .cut(self.pending.bytes(), at_end, which)
             .map_err(|fault| self.error(fault))
     }
 
     /// Hands on the bytes before the cut and keeps those after it.
     fn submit(&mut self, cutting: Cutting, held: Held) -> Result<(), Ended> {
-        let mut next = self
-            .reader
-            .buffers
-            .take(self.reader.reading.chunk_bytes * 2);
-        next.extend_from_slice(&self.buf[cutting.end + cutting.skip..]);
-        let mut text = std::mem::replace(&mut self.buf, next);
-        text.truncate(cutting.end);
-        let start = self.start((cutting.end + cutting.skip) as u64);
+        let Cutting { end, skip, .. } = cutting;
+        let room = self.reader.reading.chunk_bytes * 2;
+        let text = self.pending.take(end, skip, self.reader.buffers, room);
+        let start = self.start((end + skip) as u64);
         let shape = Arc::clone(&self.opened.shape);
         (self.reader.submit)(Chunk {
             source: self.source.id,
@@ -323,18 +318,18 @@ impl Cutter<'_> {
             let passed = if ended {
                 cutting.end
             } else {
-                self.buf.len().saturating_sub(1)
+                self.pending.len().saturating_sub(1)
             };
             bytes += passed as u64;
-            lines += self.opened.cut.line_ends(&self.buf[..passed]);
+            lines += self.opened.cut.line_ends(&self.pending.bytes()[..passed]);
             if ended {
-                self.buf.drain(..passed + cutting.skip);
+                self.pending.pass_over(passed + cutting.skip);
                 break cutting;
             }
             self.opened.cut.forget(passed);
-            self.buf.drain(..passed);
+            self.pending.pass_over(passed);
             // The byte that is kept must not be all that a small chunk holds.
-            at_end = !self.fill(self.chunk_bytes().max(self.buf.len() + 1))?;
+            at_end = !self.fill(self.chunk_bytes().max(self.pending.len() + 1))?;
         };
         let limit = self.reader.reading.record_bytes;
         let fault = Fault::new(
@@ -364,7 +359,12 @@ impl Cutter<'_> {
     /// After an array's closing bracket.
     fn only_space_left(&mut self) -> Result<(), Halt> {
         loop {
-            if let Some(at) = self.buf.iter().position(|b| !b.is_ascii_whitespace()) {
+            if let Some(at) = self
+                .pending
+                .bytes()
+                .iter()
+                .position(|b| !b.is_ascii_whitespace())
+            {
                 let fault = Fault::new(
                     Code::JsonSyntax,
                     "there is text after the end of the JSON array",
@@ -375,9 +375,9 @@ impl Cutter<'_> {
                     .help("one array is one source; JSON Lines have a value on each line")
                     .into());
             }
-            self.opened.byte += self.buf.len() as u64;
-            self.buf.clear();
-            if !self.fill(self.chunk_bytes())? && self.buf.is_empty() {
+            self.opened.byte += self.pending.len() as u64;
+            self.pending.pass_over(self.pending.len());
+            if !self.fill(self.chunk_bytes())? && self.pending.is_empty() {
                 return Ok(());
             }
         }
