@@ -19,6 +19,7 @@ use rayon::ThreadPool;
 use crate::budget::AHEAD;
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
+use crate::stopwatch::Stopwatch;
 
 /// The thread name of the pool's workers, followed by their number.
 pub const WORKER: &str = "sluice-worker-";
@@ -39,6 +40,25 @@ where
     S::Item: Send,
     F: Fn(T) -> S + Send + Sync + 'static,
 {
+    timed_pool(workers, depth, &Arc::default(), work)
+}
+
+/// The same, where the `stopwatch` is told what the threads do from now on.
+///
+/// # Errors
+/// As [`pool`].
+pub fn timed_pool<T, S, F>(
+    workers: usize,
+    depth: usize,
+    stopwatch: &Arc<Stopwatch>,
+    work: F,
+) -> Result<(Jobs<T, S, F>, Answers<S>)>
+where
+    T: Send + 'static,
+    S: Iterator + Send + 'static,
+    S::Item: Send,
+    F: Fn(T) -> S + Send + Sync + 'static,
+{
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(workers)
         .thread_name(|i| format!("{WORKER}{i}"))
@@ -51,12 +71,14 @@ where
         })?;
     let threads = Arc::new(threads);
     let (queue, answers) = bounded(depth);
+    stopwatch.start(workers);
     let unwanted = Arc::new(AtomicBool::new(false));
     let jobs = Jobs {
         queue,
         threads: Arc::clone(&threads),
         work: Arc::new(work),
         unwanted: Arc::clone(&unwanted),
+        stopwatch: Arc::clone(stopwatch),
         item: std::marker::PhantomData,
     };
     Ok((
@@ -83,6 +105,7 @@ pub struct Jobs<T, S: Iterator, F> {
     threads: Arc<ThreadPool>,
     work: Arc<F>,
     unwanted: Arc<AtomicBool>,
+    stopwatch: Arc<Stopwatch>,
     item: std::marker::PhantomData<fn(T)>,
 }
 
@@ -98,7 +121,7 @@ where
     /// # Errors
     /// When the answers are no longer wanted.
     pub fn submit(&self, item: T) -> Result<(), Closed> {
-        let series = Arc::new(Series::default());
+        let series = Arc::new(Series::new(&self.stopwatch));
         self.queue
             .send(Promise::Series(Arc::clone(&series)))
             .map_err(|_| Closed)?;
@@ -108,6 +131,7 @@ where
             if unwanted.load(Ordering::Relaxed) {
                 return;
             }
+            let _working = series.stopwatch.work();
             match catch_unwind(AssertUnwindSafe(|| work(item))) {
                 Ok(answers) => series.run(answers),
                 Err(panic) => series.finish(Some(panic)),
@@ -126,6 +150,7 @@ where
 struct Series<S: Iterator> {
     state: Mutex<State<S>>,
     changed: Condvar,
+    stopwatch: Arc<Stopwatch>,
 }
 
 struct State<S: Iterator> {
@@ -135,8 +160,8 @@ struct State<S: Iterator> {
     panic: Option<String>,
 }
 
-impl<S: Iterator> Default for Series<S> {
-    fn default() -> Self {
+impl<S: Iterator> Series<S> {
+    fn new(stopwatch: &Arc<Stopwatch>) -> Self {
         let state = State {
             ready: VecDeque::with_capacity(AHEAD),
             parked: None,
@@ -146,11 +171,10 @@ impl<S: Iterator> Default for Series<S> {
         Series {
             state: Mutex::new(state),
             changed: Condvar::new(),
+            stopwatch: Arc::clone(stopwatch),
         }
     }
-}
 
-impl<S: Iterator> Series<S> {
     fn lock(&self) -> MutexGuard<'_, State<S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,6 +189,7 @@ impl<S: Iterator> Series<S> {
                     self.changed.notify_one();
                     if state.ready.len() >= AHEAD {
                         state.parked = Some(answers);
+                        self.stopwatch.park();
                         return;
                     }
                 }
@@ -257,7 +282,11 @@ where
             if let Some(answer) = state.ready.pop_front() {
                 if let Some(parked) = state.parked.take() {
                     let series = Arc::clone(head);
-                    self.threads.spawn_fifo(move || series.run(parked));
+                    series.stopwatch.unpark();
+                    self.threads.spawn_fifo(move || {
+                        let _working = series.stopwatch.work();
+                        series.run(parked);
+                    });
                 }
                 return Some(Ok(answer));
             }

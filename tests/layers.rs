@@ -37,12 +37,13 @@ const FLOW: [&str; 11] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 8] = [
     "error",
     "place",
     "budget",
     "buffer",
     "stop",
+    "stopwatch",
     "partial_file",
     "labelling_config",
 ];

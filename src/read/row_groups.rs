@@ -17,7 +17,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::decompress::MAGIC_BYTES;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
-use super::{Body, Chunk, Ended, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
+use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
 use crate::error::{Code, Error};
 use crate::source::Source;
 
@@ -133,8 +133,8 @@ impl Reader<'_> {
                 continue;
             }
             let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
-            let held = self.budget.acquire(bytes, self.stop).map_err(|_| Ended)?;
-            (self.submit)(Chunk {
+            let held = self.acquire(bytes)?;
+            self.submit(Chunk {
                 source: source.id,
                 start: Start::Group {
                     group: number,
