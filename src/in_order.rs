@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
-use crate::budget::AHEAD;
+use crate::budget::{AHEAD, Held};
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
 use crate::stopwatch::Stopwatch;
@@ -121,7 +121,15 @@ where
     /// # Errors
     /// When the answers are no longer wanted.
     pub fn submit(&self, item: T) -> Result<(), Closed> {
-        let series = Arc::new(Series::new(&self.stopwatch));
+        self.submit_holding(item, None)
+    }
+
+    /// The same; `held` is let go when the last answer has been taken.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_holding(&self, item: T, held: Option<Held>) -> Result<(), Closed> {
+        let series = Arc::new(Series::new(&self.stopwatch, held));
         self.queue
             .send(Promise::Series(Arc::clone(&series)))
             .map_err(|_| Closed)?;
@@ -151,6 +159,7 @@ struct Series<S: Iterator> {
     state: Mutex<State<S>>,
     changed: Condvar,
     stopwatch: Arc<Stopwatch>,
+    _held: Option<Held>,
 }
 
 struct State<S: Iterator> {
@@ -161,7 +170,7 @@ struct State<S: Iterator> {
 }
 
 impl<S: Iterator> Series<S> {
-    fn new(stopwatch: &Arc<Stopwatch>) -> Self {
+    fn new(stopwatch: &Arc<Stopwatch>, held: Option<Held>) -> Self {
         let state = State {
             ready: VecDeque::with_capacity(AHEAD),
             parked: None,
@@ -172,6 +181,7 @@ impl<S: Iterator> Series<S> {
             state: Mutex::new(state),
             changed: Condvar::new(),
             stopwatch: Arc::clone(stopwatch),
+            _held: held,
         }
     }
 

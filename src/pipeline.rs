@@ -4,6 +4,9 @@
 //! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
 //! ```
 //!
+//! The depth is that of chunks of full size. Small ones, each of which is a small file, share a place: else all threads
+//! would wait for one another at each of them, which took ten times as long as the work where other programs ran too.
+//!
 //! **Why this cannot deadlock.** Jobs wait for nothing: a series that is far enough ahead is parked, not blocked. The
 //! reader waits for memory or for a place in the order; nobody needs what it holds meanwhile. Every other permit
 //! belongs to a chunk in the order or in the batcher's hand; if the order is empty no permit is out and the reader
@@ -35,7 +38,7 @@ use crate::in_order;
 use crate::normalize;
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
-use crate::read::{Ended, Reader};
+use crate::read::{Body, Chunk, Ended, Reader};
 use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
@@ -46,6 +49,9 @@ pub const READER: &str = "sluice-reader";
 
 /// The part of a run's memory that `--dedupe` takes besides.
 const KNOWN_SHARE: usize = 4;
+
+/// How many small chunks share a place in the order at most.
+const SHARING: usize = 8;
 
 /// The batcher thread's name.
 const BATCHER: &str = "sluice-batcher";
@@ -102,7 +108,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
     let stages = &around.watch.stages;
-    let depth = 2 * plan.threads;
+    let places = 2 * plan.threads;
+    let depth = places * SHARING;
     let (jobs, answers) =
         in_order::timed_pool(plan.threads, depth, &stages.decode, move |chunk| {
             normalize::tasks(&normalizer, chunk)
@@ -121,7 +128,14 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         let working = watch.progress.stopwatch.work();
         let budget = Budget::new(plan.memory, stop);
         let buffers = Buffers::new(SPARE_BUFFERS);
-        let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
+        let most = plan.reading.chunk_bytes;
+        let order = Budget::new(places * most, stop);
+        let submit = |chunk: Chunk| {
+            let share = place_share(&chunk, most);
+            let held = order.acquire(share, stop).map_err(|_| Ended)?;
+            let submitted = jobs.submit_holding(chunk, Some(held));
+            submitted.map_err(|in_order::Closed| Ended)
+        };
         let check_columns = |columns: &[String]| plan.normalizer.check_columns(columns);
         let reader = Reader {
             reading: &plan.reading,
@@ -175,6 +189,14 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     join(reader)?;
     let _working = around.watch.stages.deliver.work();
     runtime.block_on(sink.finish(&**around))
+}
+
+/// What a chunk takes of a place in the order that is as large as the largest chunk of text.
+fn place_share(chunk: &Chunk, place: usize) -> usize {
+    match &chunk.body {
+        Body::Text(text) => text.len().clamp(place / SHARING, place),
+        Body::Batch(_) | Body::RowGroup(_) | Body::Oversize { .. } => place,
+    }
 }
 
 /// The batcher of a run that begins at the first record, or goes on `from` another.
