@@ -10,7 +10,8 @@ use crate::stop::Stop;
 /// Bytes of encoded tasks in one answer of a job; one record may make it larger.
 pub const ANSWER_BYTES: usize = 1 << 20;
 
-/// How many answers of one job may be ready before the batcher takes one.
+/// How many answers of one job may be ready before the batcher takes one, unless its share of the budget has room for
+/// more.
 pub const AHEAD: usize = 2;
 
 /// What a chunk of `bytes` takes of the budget: itself, and the answers that its job may have ready or in the making.
@@ -78,6 +79,12 @@ impl Budget {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         Err(Stopped)
+    }
+
+    /// All bytes that may be in flight.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
     }
 
     /// The bytes in flight now.

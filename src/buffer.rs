@@ -8,10 +8,11 @@ use std::ops::{Deref, DerefMut};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// A buffer larger than this was needed for one large record, and is not worth keeping.
-const LARGEST_KEPT: usize = 4 << 20;
+const LARGEST_KEPT: usize = 2 << 20;
 
-/// Buffers that wait for their next use: about as many as a few threads have in use at once.
-pub const SPARE_BUFFERS: usize = 32;
+/// Buffers that wait for their next use: about as many as a few threads have in use at once, and the answers of a row
+/// group that are ready before its turn.
+pub const SPARE_BUFFERS: usize = 96;
 
 /// Where buffers wait for their next use.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 //!
 //! Each item becomes a *series* of answers, made by an iterator that runs on the pool. The place in the order is taken
 //! before the work starts, so at most `depth` series wait and there is no reorder buffer to grow. A series that is
-//! [`AHEAD`] answers ahead of its reader is *parked*: the worker leaves it and takes other work, and the reader wakes
-//! it again. So a worker never waits, and a series of any length holds a bounded number of answers.
+//! as many answers ahead of its reader as it may be is *parked*: the worker leaves it and takes other work, and the reader
+//! wakes it again. So a worker never waits, and a series of any length holds a bounded number of answers.
 //!
 //! A panic in the work becomes an error in its place in the order.
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
-use crate::budget::{AHEAD, Held};
+use crate::budget::Held;
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
 use crate::stopwatch::Stopwatch;
@@ -29,18 +29,23 @@ pub const WORKER: &str = "sluice-worker-";
 pub struct Closed;
 
 /// Makes a pool of `workers` threads on which `work` turns items into series of answers, and at most `depth` series
-/// in flight.
+/// in flight. `ahead` says how many answers of an item may be ready before the first is taken.
 ///
 /// # Errors
 /// When the threads cannot be started.
-pub fn pool<T, S, F>(workers: usize, depth: usize, work: F) -> Result<(Jobs<T, S, F>, Answers<S>)>
+pub fn pool<T, S, F>(
+    workers: usize,
+    depth: usize,
+    ahead: fn(&T) -> usize,
+    work: F,
+) -> Result<(Jobs<T, S, F>, Answers<S>)>
 where
     T: Send + 'static,
     S: Iterator + Send + 'static,
     S::Item: Send,
     F: Fn(T) -> S + Send + Sync + 'static,
 {
-    timed_pool(workers, depth, &Arc::default(), work)
+    timed_pool(workers, depth, ahead, &Arc::default(), work)
 }
 
 /// The same, where the `stopwatch` is told what the threads do from now on.
@@ -50,6 +55,7 @@ where
 pub fn timed_pool<T, S, F>(
     workers: usize,
     depth: usize,
+    ahead: fn(&T) -> usize,
     stopwatch: &Arc<Stopwatch>,
     work: F,
 ) -> Result<(Jobs<T, S, F>, Answers<S>)>
@@ -79,7 +85,7 @@ where
         work: Arc::new(work),
         unwanted: Arc::clone(&unwanted),
         stopwatch: Arc::clone(stopwatch),
-        item: std::marker::PhantomData,
+        ahead,
     };
     Ok((
         jobs,
@@ -106,7 +112,7 @@ pub struct Jobs<T, S: Iterator, F> {
     work: Arc<F>,
     unwanted: Arc<AtomicBool>,
     stopwatch: Arc<Stopwatch>,
-    item: std::marker::PhantomData<fn(T)>,
+    ahead: fn(&T) -> usize,
 }
 
 impl<T, S, F> Jobs<T, S, F>
@@ -129,7 +135,7 @@ where
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn submit_holding(&self, item: T, held: Option<Held>) -> Result<(), Closed> {
-        let series = Arc::new(Series::new(&self.stopwatch, held));
+        let series = Arc::new(Series::new((self.ahead)(&item), &self.stopwatch, held));
         self.queue
             .send(Promise::Series(Arc::clone(&series)))
             .map_err(|_| Closed)?;
@@ -156,6 +162,8 @@ where
 }
 
 struct Series<S: Iterator> {
+    /// Answers that may be ready before one is taken.
+    ahead: usize,
     state: Mutex<State<S>>,
     changed: Condvar,
     stopwatch: Arc<Stopwatch>,
@@ -170,14 +178,15 @@ struct State<S: Iterator> {
 }
 
 impl<S: Iterator> Series<S> {
-    fn new(stopwatch: &Arc<Stopwatch>, held: Option<Held>) -> Self {
+    fn new(ahead: usize, stopwatch: &Arc<Stopwatch>, held: Option<Held>) -> Self {
         let state = State {
-            ready: VecDeque::with_capacity(AHEAD),
+            ready: VecDeque::new(),
             parked: None,
             ended: false,
             panic: None,
         };
         Series {
+            ahead,
             state: Mutex::new(state),
             changed: Condvar::new(),
             stopwatch: Arc::clone(stopwatch),
@@ -197,7 +206,7 @@ impl<S: Iterator> Series<S> {
                     let mut state = self.lock();
                     state.ready.push_back(answer);
                     self.changed.notify_one();
-                    if state.ready.len() >= AHEAD {
+                    if state.ready.len() >= self.ahead {
                         state.parked = Some(answers);
                         self.stopwatch.park();
                         return;

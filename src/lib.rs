@@ -31,7 +31,7 @@
 //!
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //!
-//! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`,
+//! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `partial_file`,
 //! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
 //! deadlock; [`in_order`] knows nothing of chunks. A test holds the source to this.
 
@@ -68,6 +68,8 @@ pub mod sink;
 pub mod label_studio;
 
 // What every room may use.
+
+pub mod blocks;
 
 pub mod budget;
 

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: they fill under a temporary name, are synced, and renamed.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a file is called until it is whole: its name and this.
@@ -27,6 +27,45 @@ impl PartialFile {
             path: path.to_owned(),
             whole: false,
         })
+    }
+
+    /// The same, for writes that go past the page cache; whether they do, which not every file system can. Such writes
+    /// start and end at multiples of 4096 bytes, in the file and in memory.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn create_direct(path: &Path) -> io::Result<(Self, bool)> {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            if let Ok(file) = options.custom_flags(libc::O_DIRECT).open(partial(path)) {
+                let path = path.to_owned();
+                let whole = false;
+                return Ok((PartialFile { file, path, whole }, true));
+            }
+        }
+        PartialFile::create(path).map(|file| (file, false))
+    }
+
+    /// Goes on after so many bytes with writes of any size.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn through_the_cache(&mut self, after: u64) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(partial(&self.path))?;
+        file.seek(SeekFrom::Start(after))?;
+        self.file = file;
+        Ok(())
+    }
+
+    /// Cuts it off after so many bytes.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)
     }
 
     /// Makes it whole: what was written is safe on the disk, and the file has its name.

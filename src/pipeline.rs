@@ -2,20 +2,20 @@
 //!
 //! ```text
 //! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
+//!                                                              └── blocks(4) ──▶ writer thread, for a folder
 //! ```
-//!
-//! The depth is that of chunks of full size. Small ones, each of which is a small file, share a place: else all threads
-//! would wait for one another at each of them, which took ten times as long as the work where other programs ran too.
 //!
 //! **Why this cannot deadlock.** Jobs wait for nothing: a series that is far enough ahead is parked, not blocked. The
 //! reader waits for memory or for a place in the order; nobody needs what it holds meanwhile. Every other permit
 //! belongs to a chunk in the order or in the batcher's hand; if the order is empty no permit is out and the reader
 //! proceeds, and if not, the oldest job ends, since the batcher wakes it whenever it takes an answer of it. The batcher
-//! otherwise waits for delivery alone, and delivery for the disk or the network. Whoever ends early closes its channel,
+//! otherwise waits for delivery alone, and delivery for the disk or the network; the writer thread, which it waits for
+//! where imports are files, waits for the disk alone. Whoever ends early closes its channel,
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
 mod batching;
+mod reading;
 mod survey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,18 +27,16 @@ use tokio::sync::{mpsc, watch};
 pub use self::alone::alone;
 use self::alone::{runtime, stopped, until_signal, until_stopped};
 use self::batching::{Asked, Downstream, batch};
+use self::reading::read;
 use crate::batch::Batcher;
 use crate::batch::known::Known;
-use crate::batch::limits::Wanted;
-use crate::budget::Budget;
-use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::deliver::{self, Begin, Receipt, Sink};
 use crate::error::{Code, Error, Result};
 use crate::in_order;
 use crate::normalize;
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
-use crate::read::{Body, Chunk, Ended, Reader};
+use crate::read::Chunk;
 use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
@@ -50,11 +48,11 @@ pub const READER: &str = "sluice-reader";
 /// The part of a run's memory that `--dedupe` takes besides.
 const KNOWN_SHARE: usize = 4;
 
-/// How many small chunks share a place in the order at most.
-const SHARING: usize = 8;
-
 /// The batcher thread's name.
 const BATCHER: &str = "sluice-batcher";
+
+/// The name of the thread that writes files.
+const WRITER: &str = "sluice-writer";
 
 /// How a run ended.
 pub struct Outcome {
@@ -99,7 +97,6 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let Some(input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
-    let input = Arc::new(input);
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
     let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
@@ -108,53 +105,18 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
     let stages = &around.watch.stages;
-    let places = 2 * plan.threads;
-    let depth = places * SHARING;
+    let work = move |chunk| normalize::tasks(&normalizer, chunk);
+    let depth = reading::depth(plan.threads);
     let (jobs, answers) =
-        in_order::timed_pool(plan.threads, depth, &stages.decode, move |chunk| {
-            normalize::tasks(&normalizer, chunk)
-        })?;
+        in_order::timed_pool(plan.threads, depth, Chunk::ahead, &stages.decode, work)?;
     stages.deliver.start(1);
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
 
-    let (reading, read) = (Arc::clone(around), Arc::clone(&input));
+    let reading = Arc::clone(around);
     let reader = start(READER, move || {
-        let Around {
-            plan, stop, watch, ..
-        } = &*reading;
-        watch.progress.stopwatch.start(1);
-        let working = watch.progress.stopwatch.work();
-        let budget = Budget::new(plan.memory, stop);
-        let buffers = Buffers::new(SPARE_BUFFERS);
-        let most = plan.reading.chunk_bytes;
-        let order = Budget::new(places * most, stop);
-        let submit = |chunk: Chunk| {
-            let share = place_share(&chunk, most);
-            let held = order.acquire(share, stop).map_err(|_| Ended)?;
-            let submitted = jobs.submit_holding(chunk, Some(held));
-            submitted.map_err(|in_order::Closed| Ended)
-        };
-        let check_columns = |columns: &[String]| plan.normalizer.check_columns(columns);
-        let reader = Reader {
-            reading: &plan.reading,
-            buffers: &buffers,
-            budget: &budget,
-            stop,
-            progress: Arc::clone(&watch.progress),
-            from: read_from,
-            tables_only: false,
-            types: read.types.as_ref(),
-            seen,
-            check_columns: &check_columns,
-            submit: &submit,
-        };
-        let outcome = reader.run(&read.sources);
-        let waiting = watch.progress.stopwatch.wait_for_room();
-        jobs.end(outcome);
-        drop((waiting, working));
-        watch.progress.stopwatch.stop();
+        read(&reading, &input, jobs, read_from, seen);
     })?;
     let outlet = Downstream {
         around: Arc::clone(around),
@@ -164,7 +126,15 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             now: None,
         }),
     };
-    let batcher = batcher(plan, sink, wanted, from);
+    let (bodies, writer) = sink.store().open();
+    let writer = writer.map(|writer| start(WRITER, move || writer.run()));
+    let writer = writer.transpose()?;
+    let batcher = Batcher::new(
+        plan.limits,
+        wanted.unwrap_or(plan.limits.all()),
+        bodies.timed(&stages.batch),
+    );
+    let batcher = begun(batcher, plan, from);
     let answers = answers.until(stop);
     let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
 
@@ -178,6 +148,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         stop.trip(Cause::Failed(error));
     }
     let batched = join(batcher).and_then(|outcome| outcome);
+    writer.map_or(Ok(()), join)?;
     if stop.is_tripped() {
         // The reader is left to itself: it may wait for standard input for ever.
         return Ok(());
@@ -191,18 +162,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     runtime.block_on(sink.finish(&**around))
 }
 
-/// What a chunk takes of a place in the order that is as large as the largest chunk of text.
-fn place_share(chunk: &Chunk, place: usize) -> usize {
-    match &chunk.body {
-        Body::Text(text) => text.len().clamp(place / SHARING, place),
-        Body::Batch(_) | Body::RowGroup(_) | Body::Oversize { .. } => place,
-    }
-}
-
 /// The batcher of a run that begins at the first record, or goes on `from` another.
-fn batcher(plan: &Plan, sink: &dyn Sink, wanted: Option<Wanted>, from: Option<Place>) -> Batcher {
-    let wanted = wanted.unwrap_or(plan.limits.all());
-    let batcher = Batcher::new(plan.limits, wanted, sink.store());
+fn begun(batcher: Batcher, plan: &Plan, from: Option<Place>) -> Batcher {
     if plan.normalizer.dedupe.is_some() {
         return batcher.leaving_out(Known::new(plan.memory / KNOWN_SHARE), from);
     }

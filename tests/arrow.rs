@@ -226,6 +226,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         reading: &reading,
         buffers: &buffers,
         budget: &budget,
+        threads: 2,
         stop: &stop,
         progress,
         from: None,
@@ -900,7 +901,7 @@ impl Iterator for Answers {
 }
 
 fn ids_through_the_pool(path: &Path) -> Vec<String> {
-    let (jobs, answers) = sluice::in_order::pool(3, 4, |mut chunk: Chunk| {
+    let (jobs, answers) = sluice::in_order::pool(3, 4, Chunk::ahead, |mut chunk: Chunk| {
         let Shape::Columns(names) = &*chunk.shape else {
             panic!("columns were expected")
         };
@@ -925,6 +926,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             reading: &reading,
             buffers: &buffers,
             budget: &budget,
+            threads: 2,
             stop: &stop,
             progress,
             from: None,

@@ -140,6 +140,7 @@ impl Input {
             reading: &plan.reading,
             buffers: &Buffers::new(0),
             budget: &Budget::new(MEMORY, &stop),
+            threads: 2,
             stop: &stop,
             progress: Arc::new(Progress::default()),
             from: None,

@@ -1,13 +1,14 @@
 //! Where the bytes of an import are kept while it fills, and until it is delivered.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::files::{FileBody, Files, Writer, files};
 use super::limits::MOST_BYTES;
-use crate::partial_file::PartialFile;
+use crate::stopwatch::Stopwatch;
 
-/// How the bodies of a run's imports are kept.
+/// How a target wants the bodies of imports to be kept.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// In memory.
@@ -18,27 +19,57 @@ pub enum Store {
     Folder(Arc<Path>),
 }
 
+/// Where new bodies come from.
+#[derive(Clone, Debug)]
+pub enum Bodies {
+    /// From memory.
+    Memory,
+    /// From memory; the place of every task is kept too.
+    Divisible,
+    /// From a folder, whose files are written by a [`Writer`].
+    Files(Files),
+}
+
 /// The bytes of one import.
 #[derive(Debug)]
 pub enum Body {
     /// In memory.
     Memory(Vec<u8>),
     /// In a file.
-    File(PartialFile),
+    File(FileBody),
 }
 
 impl Store {
-    /// Starts the body of an import.
-    ///
-    /// # Errors
-    /// When its file cannot be made.
-    pub fn start(&self, number: u64) -> io::Result<Body> {
+    /// Opens it; what writes to it is to be run on a thread of its own.
+    #[must_use]
+    pub fn open(self) -> (Bodies, Option<Writer>) {
         match self {
-            Store::Memory | Store::Divisible => Ok(Body::Memory(Vec::new())),
+            Store::Memory => (Bodies::Memory, None),
+            Store::Divisible => (Bodies::Divisible, None),
             Store::Folder(folder) => {
-                PartialFile::create(&folder.join(format!("import-{number:06}.json")))
-                    .map(Body::File)
+                let (files, writer) = files(folder);
+                (Bodies::Files(files), Some(writer))
             }
+        }
+    }
+}
+
+impl Bodies {
+    /// The same, where the `stopwatch` is told of waiting for the writer.
+    #[must_use]
+    pub fn timed(self, stopwatch: &Arc<Stopwatch>) -> Self {
+        match self {
+            Bodies::Files(files) => Bodies::Files(files.timed(stopwatch)),
+            memory => memory,
+        }
+    }
+
+    /// Starts the body of an import.
+    #[must_use]
+    pub fn start(&self, number: u64) -> Body {
+        match self {
+            Bodies::Memory | Bodies::Divisible => Body::Memory(Vec::new()),
+            Bodies::Files(files) => Body::File(files.start(number)),
         }
     }
 }
@@ -47,7 +78,7 @@ impl Body {
     /// Appends bytes.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When they cannot be kept.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Body::Memory(body) => {
@@ -57,7 +88,18 @@ impl Body {
                 body.extend_from_slice(bytes);
                 Ok(())
             }
-            Body::File(file) => file.write_all(bytes),
+            Body::File(file) => file.push(bytes),
+        }
+    }
+
+    /// Says that nothing more comes.
+    ///
+    /// # Errors
+    /// When the last of it cannot be kept.
+    pub fn end(&mut self) -> io::Result<()> {
+        match self {
+            Body::Memory(_) => Ok(()),
+            Body::File(file) => file.end(),
         }
     }
 }

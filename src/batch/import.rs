@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::body::{Body, Store};
+use super::body::{Bodies, Body};
 use super::limits::{Limits, Wanted};
 use crate::error::{Code, Error, Result};
 use crate::normalize::tasks::Tasks;
@@ -15,7 +15,7 @@ pub struct Import {
     pub about: About,
     /// Its bytes.
     pub body: Body,
-    /// Its tasks one by one, if it is [divisible](Store::Divisible).
+    /// Its tasks one by one, if it is [divisible](super::body::Store::Divisible).
     pub tasks: Vec<TaskAt>,
 }
 
@@ -58,7 +58,7 @@ pub struct Digest(pub String);
 pub struct Filling {
     limits: Limits,
     wanted: Wanted,
-    store: Store,
+    bodies: Bodies,
     number: u64,
     body: Option<Body>,
     hasher: blake3::Hasher,
@@ -89,12 +89,12 @@ pub enum Push {
 impl Filling {
     /// An empty one.
     #[must_use]
-    pub fn new(number: u64, limits: Limits, wanted: Wanted, store: Store) -> Self {
+    pub fn new(number: u64, limits: Limits, wanted: Wanted, bodies: Bodies) -> Self {
         let bytes = limits.framing.open.len() + limits.framing.close.len();
         Filling {
             limits,
             wanted,
-            store,
+            bodies,
             number,
             body: None,
             hasher: blake3::Hasher::new(),
@@ -141,12 +141,12 @@ impl Filling {
         let marks = &tasks.marks[next..next + fit];
         let end = marks[fit - 1].end;
         if separator == 0 {
-            self.body = Some(self.store.start(self.number).map_err(|e| unkept(&e))?);
+            self.body = Some(self.bodies.start(self.number));
             self.append(self.limits.framing.open)?;
         } else {
             self.append(&[self.limits.framing.separator])?;
         }
-        if matches!(self.store, Store::Divisible) {
+        if matches!(self.bodies, Bodies::Divisible) {
             let offset = self.bytes - self.limits.framing.close.len() + separator;
             let each = marks.iter().enumerate().map(|(i, mark)| TaskAt {
                 end: offset + mark.end - start,
@@ -179,6 +179,9 @@ impl Filling {
     /// When its end cannot be kept.
     pub fn close(mut self, next: Option<Place>) -> Result<Option<Import>> {
         self.append(self.limits.framing.close)?;
+        if let Some(body) = &mut self.body {
+            body.end().map_err(|e| unkept(&e))?;
+        }
         let Filling {
             number,
             tasks,
@@ -207,14 +210,8 @@ impl Filling {
 }
 
 fn unkept(cause: &std::io::Error) -> Error {
-    let error = Error::new(
+    Error::new(
         Code::TargetWrite,
         format!("cannot write an import: {cause}"),
-    );
-    match cause.kind() {
-        std::io::ErrorKind::StorageFull => {
-            error.help("make room, or name a folder on another disk with `--to`")
-        }
-        _ => error,
-    }
+    )
 }

@@ -7,12 +7,13 @@
 //! reject has its place in the source.
 
 pub mod body;
+pub mod files;
 pub mod import;
 pub mod known;
 pub mod limits;
 pub mod tracker;
 
-use self::body::Store;
+use self::body::Bodies;
 use self::import::{Filling, Import, Push};
 use self::known::Known;
 use self::limits::{Limits, Wanted};
@@ -67,7 +68,7 @@ pub trait Outlet {
 /// Packs tasks into imports.
 pub struct Batcher {
     limits: Limits,
-    store: Store,
+    bodies: Bodies,
     tracker: Tracker,
     wanted: Wanted,
     filling: Filling,
@@ -79,13 +80,13 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// The first import has the number 1 and is to hold what is `wanted`; bodies are kept in `store`.
+    /// The first import has the number 1 and is to hold what is `wanted`.
     #[must_use]
-    pub fn new(limits: Limits, wanted: Wanted, store: Store) -> Self {
-        let filling = Filling::new(1, limits, wanted, store.clone());
+    pub fn new(limits: Limits, wanted: Wanted, bodies: Bodies) -> Self {
+        let filling = Filling::new(1, limits, wanted, bodies.clone());
         Batcher {
             limits,
-            store,
+            bodies,
             wanted,
             tracker: Tracker::default(),
             filling,
@@ -246,8 +247,8 @@ impl Batcher {
     }
 
     fn close<O: Outlet>(&mut self, next: Option<Place>, outlet: &mut O) -> Result<(), O::Refused> {
-        let (limits, store) = (self.limits, self.store.clone());
-        let following = Filling::new(self.number + 1, limits, self.wanted, store);
+        let (limits, bodies) = (self.limits, self.bodies.clone());
+        let following = Filling::new(self.number + 1, limits, self.wanted, bodies);
         if let Some(import) = std::mem::replace(&mut self.filling, following).close(next)? {
             self.number += 1;
             outlet.import(import)?;

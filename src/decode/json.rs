@@ -1,5 +1,6 @@
 //! JSON text to records: each value checked, and handed on as it is written.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::scan::{Kind, Scanner, skip_space};
@@ -67,13 +68,11 @@ impl Json {
                     byte: from as u32,
                 };
                 self.records += 1;
-                if let Err(fault) = one_value(
-                    &mut self.scanner,
-                    utf8.record(from, to),
-                    start,
-                    mark,
-                    consumer,
-                ) {
+                let outcome = utf8.around(from, to).and_then(|(text, from)| {
+                    let record = from..from + line.len();
+                    one_value(&mut self.scanner, text, record, start, mark, consumer)
+                });
+                if let Err(fault) = outcome {
                     consumer.fault(mark, fault, line);
                 }
             }
@@ -123,14 +122,16 @@ impl Json {
                 from = skip_space(s, next + 1);
             }
             let mark = mark(from);
-            let checked = scanner.value(text, from).and_then(|(to, kind)| {
-                // A chunk starts after white space.
-                let spaced = *at == 0 || from > *at - base;
-                if !elements && !*first {
-                    may_follow(kind, spaced, from)?;
-                }
-                Ok((to, kind))
-            });
+            let checked = scanner
+                .value(text, from, text.len())
+                .and_then(|(to, kind)| {
+                    // A chunk starts after white space.
+                    let spaced = *at == 0 || from > *at - base;
+                    if !elements && !*first {
+                        may_follow(kind, spaced, from)?;
+                    }
+                    Ok((to, kind))
+                });
             match checked {
                 Ok((to, kind)) => {
                     *first = false;
@@ -157,24 +158,30 @@ impl Json {
     }
 }
 
-/// Checks a record that is to be one value and hands it on.
+/// Checks a record of a text that is to be one value, which starts `start` bytes after its beginning, and hands it on.
+///
+/// # Errors
+/// With an offset in the record.
+#[inline(always)]
 pub(super) fn one_value<C: Consumer>(
     scanner: &mut Scanner,
-    record: Result<&str, Fault>,
+    text: &str,
+    record: Range<usize>,
     start: usize,
     mark: Mark,
     consumer: &mut C,
 ) -> Result<(), Fault> {
-    let record = record?;
-    let (end, kind) = scanner.value(record, start)?;
-    if skip_space(record.as_bytes(), end) != record.len() {
-        return Err(expected(
-            record,
-            skip_space(record.as_bytes(), end),
-            "the end of the line",
-        ));
+    let in_record = |mut fault: Fault| {
+        fault.offset -= record.start;
+        fault
+    };
+    let start = record.start + start;
+    let (end, kind) = scanner.value(text, start, record.end).map_err(in_record)?;
+    let after = skip_space(&text.as_bytes()[..record.end], end);
+    if after != record.end {
+        return Err(in_record(expected(text, after, "the end of the line")));
     }
-    hand_on(scanner, record, (start, end), kind, mark, consumer);
+    hand_on(scanner, text, (start, end), kind, mark, consumer);
     Ok(())
 }
 
@@ -195,6 +202,7 @@ fn may_follow(kind: Kind, spaced: bool, at: usize) -> Result<(), Fault> {
 }
 
 /// Hands on the value that was checked last, `text[start..end]`.
+#[inline(always)]
 fn hand_on<C: Consumer>(
     scanner: &mut Scanner,
     text: &str,
@@ -211,7 +219,7 @@ fn hand_on<C: Consumer>(
         ..Changes::default()
     });
     // Fields have moved.
-    if let Ok((end, kind)) = scanner.value(&replaced, 0) {
+    if let Ok((end, kind)) = scanner.value(&replaced, 0, replaced.len()) {
         consumer.json(mark, scanner.checked(&replaced, 0, end, kind));
     }
 }

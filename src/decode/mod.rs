@@ -3,6 +3,7 @@
 //! **Waits on** nothing (a row group is fetched from its file as it is decoded).
 //! **To add one:** a [`Decode`] in a file of its own, and its arm in [`Decoder`].
 
+pub mod blockwise;
 pub mod columns;
 pub mod csv;
 pub mod csv_types;
@@ -13,6 +14,7 @@ pub mod rejects;
 pub mod row_group;
 pub mod scan;
 pub mod series;
+mod tokens;
 pub mod utf8;
 pub mod watch;
 pub mod whole;

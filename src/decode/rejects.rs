@@ -77,7 +77,7 @@ impl Rejects {
             }
             Some("json") => {
                 let start = skip_space(raw.as_bytes(), 0);
-                one_value(&mut self.scanner, Ok(raw), start, mark, consumer)
+                one_value(&mut self.scanner, raw, 0..raw.len(), start, mark, consumer)
             }
             Some("csv") => {
                 let names = line.get_array("columns").into_iter().flatten();
@@ -102,7 +102,7 @@ impl Rejects {
                     .unwrap_or_else(|| Err(Fault::new(Code::RowLength, "the record is empty")))?;
                 let text = String::from_utf8(object)
                     .map_err(|_| Fault::new(Code::Encoding, "the record is not UTF-8"))?;
-                one_value(&mut self.scanner, Ok(&text), 0, mark, consumer)
+                one_value(&mut self.scanner, &text, 0..text.len(), 0, mark, consumer)
             }
             other => {
                 let reason = format!(

@@ -9,8 +9,11 @@
 
 use std::sync::Arc;
 
+use super::blockwise::Check;
+use super::tokens::{Escape, escape, number, plain_end, unexpected};
 use super::watch::{Fields, Key, Noted, Watch, is_key};
 use super::{Nul, write};
+use crate::blocks::with_lanes;
 use crate::error::{Code, Fault};
 
 /// Levels of nesting that are followed. Label Studio's parser refuses a file at 2,000 (the contract, section 6: stored
@@ -60,14 +63,25 @@ impl<'a> Value<'a> {
 }
 
 /// What a JSON value is to Label Studio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// An object whose `data` is a non-empty object: a task, taken whole.
     Task,
     /// Any other object: the data of a task.
     Object,
     /// An array, string, number, boolean or null.
+    #[default]
     Other,
+}
+
+impl Kind {
+    /// What an object is whose `data` starts at `at`.
+    #[inline]
+    pub(super) fn of_data(text: &[u8], at: usize) -> Kind {
+        let filled =
+            text.get(at) == Some(&b'{') && text.get(skip_space(text, at + 1)) != Some(&b'}');
+        if filled { Kind::Task } else { Kind::Object }
+    }
 }
 
 /// The first byte from `at` on that is not white space.
@@ -146,11 +160,32 @@ impl Scanner {
         }
     }
 
-    /// Checks the value that starts at `at`, which is no white space; gives the offset after it and what it is.
+    /// Checks the value that starts at `at`, which is no white space, and must have ended at `limit`; gives the offset
+    /// after it and what it is.
     ///
     /// # Errors
     /// With an offset in `text`.
-    pub fn value(&mut self, text: &str, at: usize) -> Result<(usize, Kind), Fault> {
+    #[inline]
+    pub fn value(&mut self, text: &str, at: usize, limit: usize) -> Result<(usize, Kind), Fault> {
+        self.nuls.clear();
+        self.noted.begin();
+        let check = Check {
+            text,
+            at,
+            limit,
+            noted: &mut self.noted,
+        };
+        match with_lanes(check) {
+            Some(found) => Ok(found),
+            None => self.value_by_bytes(&text[..limit], at),
+        }
+    }
+
+    /// The same, a byte at a time: it knows what is wrong, and where.
+    ///
+    /// # Errors
+    /// With an offset in `text`.
+    pub fn value_by_bytes(&mut self, text: &str, at: usize) -> Result<(usize, Kind), Fault> {
         self.nuls.clear();
         self.noted.begin();
         let s = text.as_bytes();
@@ -244,9 +279,7 @@ impl Scanner {
         }
         self.noted.outer_key(key, at, value);
         if key.is("data") {
-            let filled =
-                s.get(value) == Some(&b'{') && s.get(skip_space(s, value + 1)) != Some(&b'}');
-            *kind = if filled { Kind::Task } else { Kind::Object };
+            *kind = Kind::of_data(s, value);
         }
         Ok(value)
     }
@@ -260,7 +293,13 @@ impl Scanner {
                 Some(b'"') => return Ok(i + 1),
                 Some(b'\\') => {
                     self.escaped = true;
-                    i = self.escape(s, i)?;
+                    let Escape { end, nul } = escape(s, i)?;
+                    match self.nul {
+                        Nul::Replace if nul => self.nuls.push(i),
+                        Nul::Reject if nul => return Err(write::nul_fault().at(i)),
+                        Nul::Replace | Nul::Reject => {}
+                    }
+                    i = end;
                 }
                 Some(_) => {
                     let reason = format!(
@@ -275,41 +314,6 @@ impl Scanner {
                     );
                 }
             }
-        }
-    }
-
-    fn escape(&mut self, s: &[u8], i: usize) -> Result<usize, Fault> {
-        match s.get(i + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(i + 2),
-            Some(b'u') => match hex4(s, i + 2) {
-                Some(0) if self.nul == Nul::Replace => {
-                    self.nuls.push(i);
-                    Ok(i + 6)
-                }
-                Some(0) => Err(write::nul_fault().at(i)),
-                Some(0xD800..=0xDBFF) => {
-                    let pair = s.get(i + 6..i + 8) == Some(br"\u")
-                        && matches!(hex4(s, i + 8), Some(0xDC00..=0xDFFF));
-                    if pair {
-                        Ok(i + 12)
-                    } else {
-                        Err(lone_surrogate(s, i))
-                    }
-                }
-                Some(0xDC00..=0xDFFF) => Err(lone_surrogate(s, i)),
-                Some(_) => Ok(i + 6),
-                None => Err(Fault::new(
-                    Code::JsonSyntax,
-                    r"`\u` must be followed by four hexadecimal digits",
-                )
-                .at(i)),
-            },
-            Some(_) => Err(Fault::new(
-                Code::JsonSyntax,
-                "a backslash must be followed by one of `\"\\/bfnrtu`",
-            )
-            .at(i)),
-            None => Err(Fault::new(Code::JsonSyntax, "the JSON ends inside a string").at(i)),
         }
     }
 
@@ -343,7 +347,7 @@ pub fn members<'a>(object: &'a str, mut each: impl FnMut(&'a str, &'a str)) -> R
     while s.get(i) == Some(&b'"') {
         let key_end = scanner.string(s, i + 1)?;
         let value = skip_space(s, skip_space(s, key_end) + 1);
-        let (end, _) = scanner.value(object, value)?;
+        let (end, _) = scanner.value(object, value, object.len())?;
         each(&object[i..key_end], &object[value..end]);
         i = skip_space(s, skip_space(s, end) + 1);
     }
@@ -361,128 +365,4 @@ pub fn data_of(task: &str) -> Option<&str> {
     })
     .ok()?;
     data
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = ONES << 7;
-
-/// The first byte from `i` on that ends a run of plain string text: a quote, a backslash or a control character.
-///
-/// Eight bytes at a time: of each comparison only the high bit of a byte is right, and only up to the first hit, which
-/// is all that is asked.
-#[inline]
-fn plain_end(s: &[u8], mut i: usize) -> usize {
-    while let Some(eight) = s.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
-        let x = u64::from_le_bytes(*eight);
-        let quote = x ^ (ONES * 0x22);
-        let backslash = x ^ (ONES * 0x5C);
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (x.wrapping_sub(ONES * 0x20) & !x);
-        let found = found & HIGHS;
-        if found != 0 {
-            return i + (found.trailing_zeros() / 8) as usize;
-        }
-        i += 8;
-    }
-    while s
-        .get(i)
-        .is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..0x20))
-    {
-        i += 1;
-    }
-    i
-}
-
-fn hex4(s: &[u8], at: usize) -> Option<u32> {
-    let digits = s.get(at..at + 4)?;
-    digits.iter().try_fold(0, |value, digit| {
-        Some(value * 16 + char::from(*digit).to_digit(16)?)
-    })
-}
-
-fn digits(s: &[u8], mut i: usize) -> usize {
-    while let Some(b'0'..=b'9') = s.get(i) {
-        i += 1;
-    }
-    i
-}
-
-#[inline]
-fn number(text: &str, at: usize) -> Result<usize, Fault> {
-    let s = text.as_bytes();
-    let whole = at + usize::from(s[at] == b'-');
-    let mut i = match s.get(whole) {
-        Some(b'0') => whole + 1,
-        Some(b'1'..=b'9') => digits(s, whole + 1),
-        Some(b'I') => return Err(unexpected(text, at, "a value")),
-        _ => return Err(unexpected(text, whole, "a digit")),
-    };
-    if s.get(i) == Some(&b'.') {
-        let fraction = i + 1;
-        i = digits(s, fraction);
-        if i == fraction {
-            return Err(unexpected(text, i, "a digit"));
-        }
-    }
-    let mut range = i - at > 300;
-    if let Some(b'e' | b'E') = s.get(i) {
-        let signed = i + 1;
-        let exponent = signed + usize::from(matches!(s.get(signed), Some(b'+' | b'-')));
-        i = digits(s, exponent);
-        if i == exponent {
-            return Err(unexpected(text, i, "a digit"));
-        }
-        range = true;
-    }
-    if range && text[at..i].parse::<f64>().is_ok_and(f64::is_infinite) {
-        let shown = shorten(&text[at..i]);
-        let reason = format!(
-            "the number `{shown}` is outside the range of a double, and breaks the server's whole import"
-        );
-        return Err(Fault::new(Code::NumberRange, reason).at(at));
-    }
-    Ok(i)
-}
-
-/// The fault of text that should have been something else at `at`.
-#[cold]
-fn unexpected(text: &str, at: usize, wanted: &str) -> Fault {
-    let rest = text.get(at..).unwrap_or_default();
-    let word = rest.trim_start_matches('-');
-    if word.starts_with("NaN") || word.starts_with("Infinity") {
-        let word = word
-            .split(|c: char| !c.is_alphabetic())
-            .next()
-            .unwrap_or_default();
-        return Fault::new(
-            Code::NotFinite,
-            format!("`{word}` is not JSON, and breaks the server's whole import"),
-        )
-        .help("write `null` where there is no number")
-        .at(at);
-    }
-    let reason = match rest.chars().next() {
-        Some(found) => format!("expected {wanted}, found `{}`", found.escape_default()),
-        None => format!("expected {wanted}, found the end of the record"),
-    };
-    Fault::new(Code::JsonSyntax, reason).at(at)
-}
-
-#[cold]
-fn lone_surrogate(s: &[u8], at: usize) -> Fault {
-    let shown = String::from_utf8_lossy(s.get(at..at + 6).unwrap_or_default()).into_owned();
-    Fault::new(
-        Code::LoneSurrogate,
-        format!("`{shown}` is half of a surrogate pair, and breaks the whole project"),
-    )
-    .at(at)
-}
-
-fn shorten(text: &str) -> String {
-    const SHOWN: usize = 40;
-    match text.char_indices().nth(SHOWN) {
-        Some((cut, _)) => format!("{}...", &text[..cut]),
-        None => text.to_owned(),
-    }
 }

@@ -36,6 +36,19 @@ impl<'a> Utf8<'a> {
         }
     }
 
+    /// The text that a record, `bytes[from..to]`, stands in, and where it starts there: what looks at a block of bytes at
+    /// a time may look beyond the end of a record.
+    ///
+    /// # Errors
+    /// When the record is not UTF-8.
+    #[inline]
+    pub fn around(&self, from: usize, to: usize) -> Result<(&'a str, usize), Fault> {
+        match self.whole {
+            Some(text) => Ok((text, from - self.from)),
+            None => self.record(from, to).map(|record| (record, 0)),
+        }
+    }
+
     /// All that is text from `from` on, and what is wrong with the byte after it if that is not the end.
     #[must_use]
     pub fn rest(&self, from: usize) -> (&'a str, Option<Fault>) {

@@ -77,6 +77,13 @@ impl Noted {
         }
     }
 
+    /// Whether there is anything to note.
+    #[inline]
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// Begins a value.
     #[inline]
     pub fn begin(&mut self) {

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Fault, Result};
 use crate::in_order::{self, Answers};
 use crate::place::{Place, SourceId, Spot};
 use crate::read::column_types::{CsvTypes, Types};
-use crate::read::{Ended, Reader};
+use crate::read::{Chunk, Ended, Reader};
 use crate::report::Watch;
 use crate::source::Source;
 use crate::source::sniff::Format;
@@ -78,9 +78,8 @@ pub(super) fn input(
     let sources: Vec<Source> = input.sources.iter().filter(|s| read(s)).cloned().collect();
     let _surveying = Surveying::start(&around.watch);
 
-    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, |chunk| {
-        iter::once(survey(chunk))
-    })?;
+    let work = |chunk| iter::once(survey(chunk));
+    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, Chunk::ahead, work)?;
     let tables = Arc::new(AtomicUsize::new(0));
     let (reading, seen, count) = (Arc::clone(around), Arc::clone(&tables), sources.len());
     let reader = start(READER, move || {
@@ -98,6 +97,7 @@ pub(super) fn input(
             reading: &plan.reading,
             buffers: &buffers,
             budget: &budget,
+            threads: plan.threads,
             stop,
             progress: Arc::clone(&watch.survey),
             from: None,

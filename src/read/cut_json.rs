@@ -3,23 +3,9 @@
 //! Looks at strings and brackets only, once, in order. Whether the text is JSON is the decoder's question: text that
 //! is not is cut somewhere, and refused there.
 
-use memchr::memchr2;
-
 use super::{Cut, Cutting, Framing, Which};
+use crate::blocks::{BLOCK, Lanes, Work, block_at, escaped, odd_up_to, ones, with_lanes};
 use crate::error::{Code, Fault};
-
-/// Quotes, braces and brackets.
-const STRUCTURAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < STRUCTURE.len() {
-        table[STRUCTURE[i] as usize] = true;
-        i += 1;
-    }
-    table
-};
-
-const STRUCTURE: &[u8] = b"\"{}[]";
 
 /// Cuts between JSON values, for [`Framing::Elements`] and [`Framing::Values`].
 ///
@@ -30,7 +16,10 @@ pub struct CutJson {
     framing: Framing,
     seen: usize,
     depth: usize,
-    in_string: bool,
+    /// Whether what was seen ends within a string: all ones or none.
+    inside: u64,
+    /// Whether it ends with a backslash that escapes what follows: 1 or 0.
+    escape: u64,
 }
 
 impl CutJson {
@@ -41,95 +30,123 @@ impl CutJson {
             framing,
             seen: 0,
             depth: 0,
-            in_string: false,
+            inside: 0,
+            escape: 0,
         }
     }
+}
 
-    /// The rest of a string that starts (or goes on) at `at`: the offset after its closing quote, or none yet.
-    fn string(&mut self, buf: &[u8], mut at: usize) -> Option<usize> {
-        self.in_string = true;
-        while let Some(found) = buf.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            at += found;
-            if buf[at] == b'"' {
-                self.in_string = false;
-                return Some(at + 1);
+/// A look at the bytes of a buffer that were not seen before.
+struct Look<'a> {
+    cut: &'a mut CutJson,
+    buf: &'a [u8],
+    which: Which,
+}
+
+/// What was found, and whether there is no use in looking further.
+#[derive(Default)]
+struct Found {
+    cutting: Cutting,
+    stopped: bool,
+}
+
+impl Work for Look<'_> {
+    type Output = Found;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Found {
+        let Look { cut, buf, which } = self;
+        let mut found = Found::default();
+        while cut.seen < buf.len() && !found.stopped {
+            let base = cut.seen;
+            let live = ones(buf.len() - base);
+            let last = live.count_ones() - 1;
+            cut.seen += BLOCK.min(buf.len() - base);
+            let block = lanes.load(&block_at(buf, base));
+
+            let mut quotes = lanes.equal(block, b'"') & live;
+            let backslashes = lanes.equal(block, b'\\') & live;
+            if backslashes | cut.escape != 0 {
+                let escapes = escaped(backslashes, &mut cut.escape);
+                quotes &= !escapes;
+                if live != !0 {
+                    // What it escapes is not here yet.
+                    cut.escape = escapes >> (last + 1) & 1;
+                }
             }
-            if at + 1 == buf.len() {
-                // The escaped byte is not here yet: look at the backslash again when it is.
-                self.seen = at;
-                return None;
+            let inside = odd_up_to(quotes) ^ cut.inside;
+            cut.inside = 0u64.wrapping_sub(inside >> last & 1);
+            let outside = live & !(inside | quotes);
+            let is = |byte| lanes.equal(block, byte) & outside;
+            let opening = is(b'{') | is(b'[');
+            let lists = is(b']');
+            let closing = is(b'}') | lists;
+            if cut.depth > closing.count_ones() as usize {
+                // No value ends here, whatever their order.
+                cut.depth =
+                    cut.depth + opening.count_ones() as usize - closing.count_ones() as usize;
+                continue;
             }
-            at += 2;
+            let between = match cut.framing {
+                Framing::Elements => is(b','),
+                _ => is(b' ') | is(b'\t') | is(b'\r') | is(b'\n'),
+            };
+            cut.one_by_one((opening, closing, lists, between), base, which, &mut found);
         }
-        self.seen = at.min(buf.len());
-        None
+        found
+    }
+}
+
+impl CutJson {
+    /// Goes through the brackets of a block, and what stands between values.
+    #[inline]
+    fn one_by_one(
+        &mut self,
+        (opening, closing, lists, between): (u64, u64, u64, u64),
+        base: usize,
+        which: Which,
+        found: &mut Found,
+    ) {
+        let mut rest = opening | closing | between;
+        while rest != 0 {
+            let bit = rest & rest.wrapping_neg();
+            rest ^= bit;
+            let at = base + bit.trailing_zeros() as usize;
+            if opening & bit != 0 {
+                self.depth += 1;
+            } else if self.depth > 0 {
+                self.depth -= usize::from(closing & bit != 0);
+            } else if lists & bit != 0 && self.framing == Framing::Elements {
+                found.cutting = Cutting {
+                    end: at,
+                    skip: 1,
+                    done: true,
+                };
+                found.stopped = true;
+            } else if between & bit != 0 {
+                // Before the comma, or after the space. An end of 0 is none: nothing stands before it.
+                found.cutting.end = at + usize::from(self.framing != Framing::Elements);
+                found.stopped = which == Which::First && found.cutting.end > 0;
+            }
+            if found.stopped {
+                (self.seen, self.inside, self.escape) = (at + 1, 0, 0);
+                return;
+            }
+        }
     }
 }
 
 impl Cut for CutJson {
     fn cut(&mut self, buf: &[u8], at_end: bool, which: Which) -> Result<Cutting, Fault> {
-        let mut cutting = Cutting::default();
-        let mut at = self.seen;
-        if self.in_string {
-            match self.string(buf, at) {
-                Some(after) => at = after,
-                None => at = buf.len(),
-            }
-        }
-        let mut stopped = false;
-        while at < buf.len() {
-            if self.depth > 0 {
-                // Within a value only these bytes mean anything: most are passed over without a further look.
-                let structural = buf[at..]
-                    .iter()
-                    .position(|byte| STRUCTURAL[usize::from(*byte)]);
-                at = structural.map_or(buf.len(), |found| at + found);
-                if at == buf.len() {
-                    break;
-                }
-            }
-            let end = match buf[at] {
-                b'"' => {
-                    let Some(after) = self.string(buf, at + 1) else {
-                        break;
-                    };
-                    at = after;
-                    continue;
-                }
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    0
-                }
-                b']' if self.depth == 0 && self.framing == Framing::Elements => {
-                    cutting = Cutting {
-                        end: at,
-                        skip: 1,
-                        done: true,
-                    };
-                    stopped = true;
-                    break;
-                }
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    0
-                }
-                b',' if self.depth == 0 && self.framing == Framing::Elements => at,
-                b' ' | b'\t' | b'\r' | b'\n'
-                    if self.depth == 0 && self.framing == Framing::Values =>
-                {
-                    at + 1
-                }
-                _ => 0,
-            };
-            at += 1;
-            if end > 0 {
-                cutting.end = end;
-                if which == Which::First {
-                    stopped = true;
-                    break;
-                }
-            }
-        }
+        let look = Look {
+            cut: self,
+            buf,
+            which,
+        };
+        let Found {
+            mut cutting,
+            stopped,
+        } = with_lanes(look);
         if !stopped && at_end {
             if self.framing == Framing::Elements {
                 return Err(Fault::new(
@@ -143,9 +160,6 @@ impl Cut for CutJson {
                 skip: 0,
                 done: false,
             };
-        }
-        if !self.in_string {
-            self.seen = at;
         }
         self.seen = self.seen.saturating_sub(cutting.end + cutting.skip);
         Ok(cutting)

@@ -41,7 +41,7 @@ use self::column_types::{CsvTypes, Types, Typing};
 use self::files::{Files, LineEnds, Whole};
 use self::peek::Peek;
 use self::seen::Seen;
-use crate::budget::{Budget, Held};
+use crate::budget::{AHEAD, Budget, Held};
 use crate::buffer::{Buffer, Buffers};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
@@ -225,6 +225,8 @@ pub struct Reader<'a> {
     pub buffers: &'a Buffers,
     /// Bytes that may be in flight.
     pub budget: &'a Arc<Budget>,
+    /// How many jobs run at once.
+    pub threads: usize,
     /// The word to end early.
     pub stop: &'a Stop,
     /// What it tells while it works.
@@ -264,6 +266,17 @@ impl From<Ended> for Halt {
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         Halt::Failed(error)
+    }
+}
+
+impl Chunk {
+    /// How many answers of its job may be ready before the first is taken; their bytes are in its share of the budget.
+    #[must_use]
+    pub fn ahead(&self) -> usize {
+        match &self.body {
+            Body::RowGroup(group) => group.ahead,
+            Body::Text(_) | Body::Batch(_) | Body::Oversize { .. } => AHEAD,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::decompress::MAGIC_BYTES;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
 use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
+use crate::budget;
 use crate::error::{Code, Error};
 use crate::source::Source;
 
@@ -42,6 +43,8 @@ pub struct RowGroup {
     pub(crate) page_bytes: usize,
     /// Bytes of JSON that one row may come to.
     pub(crate) record_bytes: usize,
+    /// Answers that may be ready before it is its turn.
+    pub(crate) ahead: usize,
 }
 
 impl RowGroup {
@@ -133,7 +136,9 @@ impl Reader<'_> {
                 continue;
             }
             let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
-            let held = self.acquire(bytes)?;
+            let ahead = self.ahead();
+            let share = bytes.saturating_add(ahead.saturating_mul(budget::ANSWER_BYTES));
+            let held = self.acquire(share)?;
             self.submit(Chunk {
                 source: source.id,
                 start: Start::Group {
@@ -154,6 +159,7 @@ impl Reader<'_> {
                         .max(self.reading.record_bytes)
                         .min(self.limit()),
                     record_bytes: self.reading.record_bytes,
+                    ahead,
                 }),
                 held,
             })?;
@@ -163,6 +169,13 @@ impl Reader<'_> {
         wanted.check_end(groups.unwrap_or(u32::MAX))?;
         self.progress.bytes.fetch_add(uncounted, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// How many answers of a row group may wait for their turn. A row group makes many, one after another: those behind
+    /// it would stand still if they could not go ahead, so each job has its share of the memory for that, and one share is
+    /// left for what is read.
+    fn ahead(&self) -> usize {
+        (self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES).max(budget::AHEAD)
     }
 
     /// What a run may hold.

@@ -4,13 +4,13 @@
 //! stage     bytes                     waits for input                waits for room
 //! read      read, as stored           the source's bytes             memory; a place in the order
 //! decode    encoded tasks, taken      chunks                         its answers to be taken
-//! batch     imports, handed on        answers, the oldest first      the deliverer to take an import
+//! batch     imports, handed on        answers, the oldest first      the writer; the deliverer to take an import
 //! deliver   imports, delivered        imports                        its turn at the server
 //! ```
 //!
 //! `decode` is decode and normalize, one job a chunk: a worker without a job waits for room if there is a job that is
 //! parked, being two answers ahead, or if the reader has no room to bring another; otherwise for input. Reading a
-//! Parquet row group is a part of its job. `deliver` counts as one thread, busy while any import is on its way, and while
+//! Parquet row group is a part of its job. The files of a folder are written on a thread that is in no stage. `deliver` counts as one thread, busy while any import is on its way, and while
 //! a server's imports are counted at the end. What comes before the first byte is read, such as the survey of columns,
 //! is in no stage.
 
@@ -30,7 +30,7 @@ pub struct Stages {
     /// What the workers do.
     pub decode: Arc<Stopwatch>,
     /// What the batcher does.
-    pub batch: Stopwatch,
+    pub batch: Arc<Stopwatch>,
     /// What the deliverer does.
     pub deliver: Stopwatch,
     /// Bytes of encoded tasks that the batcher has taken.

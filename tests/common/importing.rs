@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use sluice::batch::body::Store;
+use sluice::batch::body::Bodies;
 use sluice::batch::import::{Filling, Import, Push};
 use sluice::batch::limits::{ARRAY, Limits, Wanted};
 use sluice::budget::Budget;
@@ -410,7 +410,7 @@ impl Machine {
     ) -> Result<()> {
         let limits = Limits::new(self.most_tasks, 1_000_000, ARRAY)?;
         let mut now = None;
-        let mut filling = Filling::new(1, limits, wanted, Store::Divisible);
+        let mut filling = Filling::new(1, limits, wanted, Bodies::Divisible);
         for chunk in self.input.tasks[from..].chunks(CHUNK) {
             let tasks = chunk_of(chunk);
             let mut next = 0;
@@ -430,7 +430,7 @@ impl Machine {
                         if filling.want(wanted) {
                             continue;
                         }
-                        let following = Filling::new(1, limits, wanted, Store::Divisible);
+                        let following = Filling::new(1, limits, wanted, Bodies::Divisible);
                         let full = std::mem::replace(&mut filling, following);
                         now = None;
                         let import = full.close(Some(chunk[next].place))?.expect("it has tasks");

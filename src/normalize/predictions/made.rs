@@ -45,7 +45,7 @@ impl<'a> Value<'a> {
             "choices" | "taxonomy" | "pairwise" => (false, true),
             _ => (false, false),
         };
-        let outcome = Scanner::new(Nul::Reject).value(&inside, 0);
+        let outcome = Scanner::new(Nul::Reject).value(&inside, 0, inside.len());
         let outcome = outcome.and_then(|(end, _)| match scan::skip_space(inside.as_bytes(), end) {
             end if end == inside.len() => Ok(()),
             end => Err(crate::error::Fault::new(
