@@ -16,8 +16,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use rayon::ThreadPool;
 
+use crate::budget::Held;
 use crate::error::{Code, Error, Result};
 use crate::stop::Stop;
+use crate::stopwatch::Stopwatch;
 
 /// The thread name of the pool's workers, followed by their number.
 pub const WORKER: &str = "sluice-worker-";
@@ -43,6 +45,26 @@ where
     S::Item: Send,
     F: Fn(T) -> S + Send + Sync + 'static,
 {
+    timed_pool(workers, depth, ahead, &Arc::default(), work)
+}
+
+/// The same, where the `stopwatch` is told what the threads do from now on.
+///
+/// # Errors
+/// As [`pool`].
+pub fn timed_pool<T, S, F>(
+    workers: usize,
+    depth: usize,
+    ahead: fn(&T) -> usize,
+    stopwatch: &Arc<Stopwatch>,
+    work: F,
+) -> Result<(Jobs<T, S, F>, Answers<S>)>
+where
+    T: Send + 'static,
+    S: Iterator + Send + 'static,
+    S::Item: Send,
+    F: Fn(T) -> S + Send + Sync + 'static,
+{
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(workers)
         .thread_name(|i| format!("{WORKER}{i}"))
@@ -55,12 +77,14 @@ where
         })?;
     let threads = Arc::new(threads);
     let (queue, answers) = bounded(depth);
+    stopwatch.start(workers);
     let unwanted = Arc::new(AtomicBool::new(false));
     let jobs = Jobs {
         queue,
         threads: Arc::clone(&threads),
         work: Arc::new(work),
         unwanted: Arc::clone(&unwanted),
+        stopwatch: Arc::clone(stopwatch),
         ahead,
     };
     Ok((
@@ -87,6 +111,7 @@ pub struct Jobs<T, S: Iterator, F> {
     threads: Arc<ThreadPool>,
     work: Arc<F>,
     unwanted: Arc<AtomicBool>,
+    stopwatch: Arc<Stopwatch>,
     ahead: fn(&T) -> usize,
 }
 
@@ -102,7 +127,15 @@ where
     /// # Errors
     /// When the answers are no longer wanted.
     pub fn submit(&self, item: T) -> Result<(), Closed> {
-        let series = Arc::new(Series::new((self.ahead)(&item)));
+        self.submit_holding(item, None)
+    }
+
+    /// The same; `held` is let go when the last answer has been taken.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_holding(&self, item: T, held: Option<Held>) -> Result<(), Closed> {
+        let series = Arc::new(Series::new((self.ahead)(&item), &self.stopwatch, held));
         self.queue
             .send(Promise::Series(Arc::clone(&series)))
             .map_err(|_| Closed)?;
@@ -112,6 +145,7 @@ where
             if unwanted.load(Ordering::Relaxed) {
                 return;
             }
+            let _working = series.stopwatch.work();
             match catch_unwind(AssertUnwindSafe(|| work(item))) {
                 Ok(answers) => series.run(answers),
                 Err(panic) => series.finish(Some(panic)),
@@ -132,6 +166,8 @@ struct Series<S: Iterator> {
     ahead: usize,
     state: Mutex<State<S>>,
     changed: Condvar,
+    stopwatch: Arc<Stopwatch>,
+    _held: Option<Held>,
 }
 
 struct State<S: Iterator> {
@@ -142,7 +178,7 @@ struct State<S: Iterator> {
 }
 
 impl<S: Iterator> Series<S> {
-    fn new(ahead: usize) -> Self {
+    fn new(ahead: usize, stopwatch: &Arc<Stopwatch>, held: Option<Held>) -> Self {
         let state = State {
             ready: VecDeque::new(),
             parked: None,
@@ -153,6 +189,8 @@ impl<S: Iterator> Series<S> {
             ahead,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            stopwatch: Arc::clone(stopwatch),
+            _held: held,
         }
     }
 
@@ -170,6 +208,7 @@ impl<S: Iterator> Series<S> {
                     self.changed.notify_one();
                     if state.ready.len() >= self.ahead {
                         state.parked = Some(answers);
+                        self.stopwatch.park();
                         return;
                     }
                 }
@@ -262,7 +301,11 @@ where
             if let Some(answer) = state.ready.pop_front() {
                 if let Some(parked) = state.parked.take() {
                     let series = Arc::clone(head);
-                    self.threads.spawn_fifo(move || series.run(parked));
+                    series.stopwatch.unpark();
+                    self.threads.spawn_fifo(move || {
+                        let _working = series.stopwatch.work();
+                        series.run(parked);
+                    });
                 }
                 return Some(Ok(answer));
             }

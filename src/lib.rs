@@ -10,7 +10,7 @@
 //! ┌─ reader thread ───────────────────────────────────────────────┐
 //! │ read       decompress → decode to UTF-8 → cut between records │  waits for memory, then for a place
 //! └───┬───────────────────────────────────────────────────────────┘
-//!     │  Chunk: 512 KiB of whole records, or a row group              2 × threads places, in order
+//!     │  Chunk: 512 KiB of whole records, or a row group              2 × threads places, in order; small ones share
 //!     ▼
 //! ┌─ pool of N workers ───────────────────────────────────────────┐
 //! │ decode     bytes → records, checked                           │  never waits: a job that is 2 answers ahead
@@ -32,7 +32,7 @@
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `partial_file`,
-//! `labelling_config`, `stop`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
+//! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
 //! deadlock; [`in_order`] knows nothing of chunks. A test holds the source to this.
 
 // What the user asks for, and what will run.
@@ -80,6 +80,8 @@ pub mod partial_file;
 pub mod labelling_config;
 
 pub mod stop;
+
+pub mod stopwatch;
 
 pub mod place;
 

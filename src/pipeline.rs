@@ -14,6 +14,8 @@
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
+mod batching;
+mod reading;
 mod survey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,23 +26,21 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::alone::alone;
 use self::alone::{runtime, stopped, until_signal, until_stopped};
-use crate::batch::import::Import;
+use self::batching::{Asked, Downstream, batch};
+use self::reading::read;
+use crate::batch::Batcher;
 use crate::batch::known::Known;
-use crate::batch::limits::Wanted;
-use crate::batch::{Batcher, Outlet};
-use crate::budget::Budget;
-use crate::buffer::{Buffers, SPARE_BUFFERS};
-use crate::decode::Changes;
 use crate::deliver::{self, Begin, Receipt, Sink};
 use crate::error::{Code, Error, Result};
-use crate::in_order::{self, Answers};
-use crate::normalize::{self, TaskStream};
+use crate::in_order;
+use crate::normalize;
 use crate::place::{Place, Spot};
 use crate::plan::Plan;
-use crate::read::{Chunk, Ended, Reader};
+use crate::read::Chunk;
 use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
+use crate::stopwatch::Stopwatch;
 
 /// The reader thread's name.
 pub const READER: &str = "sluice-reader";
@@ -69,6 +69,7 @@ pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
     let mut receipts = Vec::new();
     let around = Arc::new(Around::new(plan, watch));
     let outcome = run_to_end(&around, sink, &mut receipts);
+    watch.stages.deliver.stop();
     let kept = around.rejects().finish().and(around.duplicates().finish());
     // Whatever else went wrong on the way down, what ended the run came first.
     let outcome = match around.stop.take_cause() {
@@ -96,7 +97,6 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let Some(input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
-    let input = Arc::new(input);
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
     let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
@@ -104,37 +104,19 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
+    let stages = &around.watch.stages;
     let work = move |chunk| normalize::tasks(&normalizer, chunk);
-    let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, Chunk::ahead, work)?;
+    let depth = reading::depth(plan.threads);
+    let (jobs, answers) =
+        in_order::timed_pool(plan.threads, depth, Chunk::ahead, &stages.decode, work)?;
+    stages.deliver.start(1);
     let (imports, imports_in) = mpsc::channel(1);
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
 
-    let (reading, read) = (Arc::clone(around), Arc::clone(&input));
+    let reading = Arc::clone(around);
     let reader = start(READER, move || {
-        let Around {
-            plan, stop, watch, ..
-        } = &*reading;
-        let budget = Budget::new(plan.memory, stop);
-        let buffers = Buffers::new(SPARE_BUFFERS);
-        let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
-        let check_columns = |columns: &[String]| plan.normalizer.check_columns(columns);
-        let reader = Reader {
-            reading: &plan.reading,
-            buffers: &buffers,
-            budget: &budget,
-            threads: plan.threads,
-            stop,
-            progress: Arc::clone(&watch.progress),
-            from: read_from,
-            tables_only: false,
-            types: read.types.as_ref(),
-            seen,
-            check_columns: &check_columns,
-            submit: &submit,
-        };
-        let outcome = reader.run(&read.sources);
-        jobs.end(outcome);
+        read(&reading, &input, jobs, read_from, seen);
     })?;
     let outlet = Downstream {
         around: Arc::clone(around),
@@ -147,16 +129,12 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let (bodies, writer) = sink.store().open();
     let writer = writer.map(|writer| start(WRITER, move || writer.run()));
     let writer = writer.transpose()?;
-    let batcher = Batcher::new(plan.limits, wanted.unwrap_or(plan.limits.all()), bodies);
-    let batcher = match read_from {
-        Some(place) => batcher.starting_at(place),
-        None => batcher,
-    };
-    let batcher = if dedupe {
-        batcher.leaving_out(Known::new(plan.memory / KNOWN_SHARE), from)
-    } else {
-        batcher
-    };
+    let batcher = Batcher::new(
+        plan.limits,
+        wanted.unwrap_or(plan.limits.all()),
+        bodies.timed(&stages.batch),
+    );
+    let batcher = begun(batcher, plan, from);
     let answers = answers.until(stop);
     let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
 
@@ -180,7 +158,19 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         return Ok(());
     }
     join(reader)?;
+    let _working = around.watch.stages.deliver.work();
     runtime.block_on(sink.finish(&**around))
+}
+
+/// The batcher of a run that begins at the first record, or goes on `from` another.
+fn begun(batcher: Batcher, plan: &Plan, from: Option<Place>) -> Batcher {
+    if plan.normalizer.dedupe.is_some() {
+        return batcher.leaving_out(Known::new(plan.memory / KNOWN_SHARE), from);
+    }
+    match from {
+        Some(place) => batcher.starting_at(place),
+        None => batcher,
+    }
 }
 
 /// What all threads of a run share.
@@ -272,6 +262,10 @@ impl deliver::Run for Around {
         self.rejects().sync()
     }
 
+    fn stopwatch(&self) -> Option<&Stopwatch> {
+        Some(&self.watch.stages.deliver)
+    }
+
     fn stopped(&self) -> BoxFuture<'_, ()> {
         Box::pin(until_stopped(self.stopped.clone()))
     }
@@ -295,101 +289,4 @@ fn join<T>(thread: JoinHandle<T>) -> Result<T> {
     thread
         .join()
         .map_err(|_| Error::new(Code::Internal, format!("the thread {name} panicked")))
-}
-
-/// The batcher thread: answers in, imports and rejects out.
-fn batch(mut batcher: Batcher, answers: Answers<TaskStream>, mut outlet: Downstream) -> Result<()> {
-    for answer in answers {
-        let outcome = match answer {
-            Ok(tasks) => batcher.push(tasks, &mut outlet),
-            Err(error) => {
-                let place = batcher.reached();
-                return Err(error.at(|| outlet.around.spot(place)));
-            }
-        };
-        match outcome {
-            Ok(()) => {}
-            Err(Refused::Closed) => return Ok(()),
-            Err(Refused::Failed(error)) => return Err(error),
-        }
-    }
-    outlet.around.judge(true)?;
-    match batcher.finish(&mut outlet) {
-        Ok(()) | Err(Refused::Closed) => Ok(()),
-        Err(Refused::Failed(error)) => Err(error),
-    }
-}
-
-/// What the batcher hands on goes to the deliverer and to the rejects file.
-struct Downstream {
-    around: Arc<Around>,
-    imports: mpsc::Sender<Import>,
-    /// Nothing if every import is to be as full as it may be.
-    asked: Option<Asked>,
-}
-
-/// What the deliverer asks for: one import at a time.
-struct Asked {
-    by: mpsc::UnboundedReceiver<Wanted>,
-    /// What it asks for and has not been given.
-    now: Option<Wanted>,
-}
-
-/// Why nothing more is taken.
-enum Refused {
-    /// The deliverer has ended, and knows why.
-    Closed,
-    /// The run is to end with this error.
-    Failed(Error),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Refused::Failed(error)
-    }
-}
-
-impl Outlet for Downstream {
-    type Refused = Refused;
-
-    fn wanted(&mut self) -> Result<Wanted, Refused> {
-        let Some(asked) = &mut self.asked else {
-            return Ok(self.around.plan.limits.all());
-        };
-        let wanted = match asked.now {
-            Some(wanted) => wanted,
-            // Until it is asked for, an import may be asked to be larger.
-            None => asked.by.blocking_recv().ok_or(Refused::Closed)?,
-        };
-        asked.now = Some(wanted);
-        Ok(wanted)
-    }
-
-    fn import(&mut self, import: Import) -> Result<(), Refused> {
-        if let Some(asked) = &mut self.asked {
-            asked.now = None;
-        }
-        // A run that goes on after the import does not meet these again.
-        self.around.rejects().sync()?;
-        self.imports
-            .blocking_send(import)
-            .map_err(|_| Refused::Closed)
-    }
-
-    fn reject(&mut self, reject: Reject) -> Result<(), Refused> {
-        Ok(self.around.rejected(&reject)?)
-    }
-
-    fn duplicate(&mut self, place: Place) -> Result<(), Refused> {
-        Ok(self.around.duplicate(place)?)
-    }
-
-    fn passed(&mut self, records: u64, changes: Changes) {
-        self.around.watch.counters.passed(records, changes);
-    }
-
-    fn fatal(&mut self, reject: Reject) -> Result<(), Refused> {
-        let spot = reject.spot_in(self.around.source(reject.place));
-        Err(Refused::Failed(Error::from(reject.fault).at(|| spot)))
-    }
 }

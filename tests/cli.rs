@@ -419,7 +419,69 @@ fn a_report_is_json() {
             ["version", "records", "tasks", "rejects", "imports"].map(|key| report[key].as_u64());
         assert_eq!(
             counts,
-            [Some(1), Some(3), Some(2), Some(1), Some(1)],
+            [Some(2), Some(3), Some(2), Some(1), Some(1)],
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_report_says_where_the_time_went() {
+    let place = Place::new()
+        .with("in/a.jsonl", THREE.repeat(20_000))
+        .with("in/b.csv", "n,text\n1,one\n".repeat(1_000))
+        .with("in/c.json", "[]");
+    for (target, threads) in [("one", "1"), ("many", "3")] {
+        let report = format!("{target}.report.json");
+        let words = ["--max-bytes", "100000", "--threads", threads];
+        let words = [
+            &["import", "in", "--to", target, "--report", &report],
+            &words[..],
+        ]
+        .concat();
+        let started = Instant::now();
+        let ran = place.sluice(&words);
+        // More than the run took, which is more than any of its threads lived.
+        let wall = started.elapsed().as_secs_f64();
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+        let report = std::fs::read(place.path(&report)).expect("a report");
+        let report: Value = serde_json::from_slice(&report).expect("JSON");
+        let stages = report["stages"].as_object().expect("stages");
+        let names: Vec<_> = stages.keys().map(String::as_str).collect();
+        assert_eq!(names, ["batch", "decode", "deliver", "read"], "{report}");
+        for (name, stage) in stages {
+            let spent = ["busy", "waiting_for_input", "waiting_for_room"]
+                .map(|what| {
+                    let seconds = stage[format!("seconds_{what}")].as_f64().expect("seconds");
+                    assert!(seconds >= 0.0, "{name}: {stage}");
+                    seconds
+                })
+                .iter()
+                .sum::<f64>();
+            let workers = threads.parse::<u32>().expect("a number");
+            let expected = if name == "decode" { workers } else { 1 };
+            assert_eq!(stage["threads"], expected, "{name}: {stage}");
+            // Three figures of a stage are each rounded to a millisecond.
+            assert!(
+                spent <= wall * f64::from(expected) + 2e-3,
+                "{name}: {stage} in {wall} s"
+            );
+        }
+        let bytes = |name: &str| stages[name]["bytes"].as_u64().expect("bytes");
+        assert_eq!(report["bytes_read"], bytes("read"));
+        let deliveries = report["deliveries"].as_array().expect("deliveries");
+        let sizes = deliveries
+            .iter()
+            .map(|import| import["bytes"].as_u64().expect("bytes"));
+        assert!(deliveries.len() > 1, "{report}");
+        assert_eq!(bytes("deliver"), sizes.sum::<u64>());
+        assert_eq!(bytes("batch"), bytes("deliver"));
+        // An import is the encoded tasks, what stands between them, and a bracket on each side of it.
+        let tasks = report["tasks"].as_u64().expect("tasks");
+        let imports = deliveries.len() as u64;
+        assert!(bytes("decode") <= bytes("batch"), "{report}");
+        assert!(
+            bytes("batch") <= bytes("decode") + tasks + imports,
             "{report}"
         );
     }

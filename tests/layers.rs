@@ -37,13 +37,14 @@ const FLOW: [&str; 11] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 8] = [
+const COMMON: [&str; 9] = [
     "error",
     "place",
     "blocks",
     "budget",
     "buffer",
     "stop",
+    "stopwatch",
     "partial_file",
     "labelling_config",
 ];

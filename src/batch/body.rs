@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::files::{FileBody, Files, Writer, files};
 use super::limits::MOST_BYTES;
+use crate::stopwatch::Stopwatch;
 
 /// How a target wants the bodies of imports to be kept.
 #[derive(Clone, Debug)]
@@ -54,6 +55,15 @@ impl Store {
 }
 
 impl Bodies {
+    /// The same, where the `stopwatch` is told of waiting for the writer.
+    #[must_use]
+    pub fn timed(self, stopwatch: &Arc<Stopwatch>) -> Self {
+        match self {
+            Bodies::Files(files) => Bodies::Files(files.timed(stopwatch)),
+            memory => memory,
+        }
+    }
+
     /// Starts the body of an import.
     #[must_use]
     pub fn start(&self, number: u64) -> Body {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::partial_file::PartialFile;
+use crate::stopwatch::Stopwatch;
 
 /// Bytes that are written at a time: a disk here took 2.1 GB/s so, 1.5 with a quarter of it, and no more with eight times.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -28,6 +29,7 @@ pub struct Files {
     folder: Arc<Path>,
     free: Receiver<Block>,
     work: Sender<Work>,
+    stopwatch: Arc<Stopwatch>,
 }
 
 /// The side of the thread that writes.
@@ -78,7 +80,13 @@ pub fn files(folder: Arc<Path>) -> (Files, Writer) {
         free: give_back,
         work: todo,
     };
-    (Files { folder, free, work }, writer)
+    let files = Files {
+        folder,
+        free,
+        work,
+        stopwatch: Arc::default(),
+    };
+    (files, writer)
 }
 
 impl Block {
@@ -114,6 +122,13 @@ impl Block {
 }
 
 impl Files {
+    /// The same, where the `stopwatch` is told of waiting for the writer.
+    #[must_use]
+    pub fn timed(self, stopwatch: &Arc<Stopwatch>) -> Self {
+        let stopwatch = Arc::clone(stopwatch);
+        Files { stopwatch, ..self }
+    }
+
     /// Starts the file of an import.
     #[must_use]
     pub fn start(&self, number: u64) -> FileBody {
@@ -136,7 +151,10 @@ impl FileBody {
         while !bytes.is_empty() {
             let mut block = match self.block.take() {
                 Some(block) => block,
-                None => self.files.free.recv().map_err(|_| gone())?,
+                None => {
+                    let _waiting = self.files.stopwatch.wait_for_room();
+                    self.files.free.recv().map_err(|_| gone())?
+                }
             };
             bytes = &bytes[block.take(bytes)..];
             // The last block is kept back, so that it can be told to be the last.

@@ -212,6 +212,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
             .bytes
             .load(std::sync::atomic::Ordering::Relaxed),
         seconds: started.elapsed(),
+        stages: watch.account(),
         deliveries: receipts,
     };
     let error = error.or_else(|| not_conserved(&report.totals));

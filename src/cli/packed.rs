@@ -11,8 +11,11 @@ use crate::batch::limits::MOST_BYTES;
 use crate::deliver::Receipt;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
-use crate::report::{Report, VERSION};
+use crate::report::Report;
 use crate::sink::directory::MANIFEST;
+
+/// The version of the manifest's layout.
+const VERSION: u32 = 1;
 
 /// The manifest of a target folder, as it is written.
 #[derive(Serialize)]

@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::place::Place;
 use crate::read::seen::Seen;
 use crate::rejects::Reject;
+use crate::stopwatch::Stopwatch;
 
 /// A place imports go to.
 pub trait Sink: Send + Sync {
@@ -75,6 +76,11 @@ pub trait Run: Sync {
     /// When it cannot be kept, or was one too many.
     fn reject(&self, reject: Reject) -> Result<()>;
 
+    /// What is told what the deliverer does, if anything is.
+    fn stopwatch(&self) -> Option<&Stopwatch> {
+        None
+    }
+
     /// Ends when the run is to stop: what is on its way is brought to its end, and nothing is begun.
     fn stopped(&self) -> BoxFuture<'_, ()>;
 }
@@ -122,7 +128,10 @@ pub async fn run(
     });
     let delivered = imports
         .take_until(run.stopped())
-        .map(|import| sink.deliver(import, run))
+        .map(|import| async {
+            let _working = run.stopwatch().map(Stopwatch::work);
+            sink.deliver(import, run).await
+        })
         .buffered(sink.at_once());
     let mut delivered = pin!(delivered);
     while let Some(receipts) = delivered.next().await {

@@ -23,7 +23,7 @@ use super::decompress::MAGIC_BYTES;
 use super::midway::FirstRow;
 use super::peek::Peek;
 use super::positioned::{Positioned, fenced};
-use super::{Body, Chunk, Ended, Halt, Reader, Shape, Start, names, read_error};
+use super::{Body, Chunk, Halt, Reader, Shape, Start, names, read_error};
 use crate::budget::Held;
 use crate::error::{Code, Error};
 use crate::place::SourceId;
@@ -307,7 +307,6 @@ impl<'r, 'a> Messages<'r, 'a> {
         let length = u64::try_from(message.bodyLength())
             .map_err(|_| self.malformed("its length is negative"))?;
         let length = self.reader.check_length(length, self.index)?;
-        let budget = self.reader.budget;
         // The permits of all slices but the last are empty, and are taken first: the reader never waits for the budget
         // while it holds a share of it. Compressed bytes are taken to be a quarter of what they stand for.
         let batch = message.header_as_record_batch();
@@ -319,12 +318,13 @@ impl<'r, 'a> Messages<'r, 'a> {
             };
         let mut slices = Vec::new();
         for _ in 1..expected.div_ceil(SLICE_BYTES) {
-            slices.push(budget.acquire(0, self.reader.stop).map_err(|_| Ended)?);
+            slices.push(self.reader.acquire(0)?);
         }
-        let mut held = budget
-            .acquire(length, self.reader.stop)
-            .map_err(|_| Ended)?;
-        let body = read(length)?;
+        let mut held = self.reader.acquire(length)?;
+        let body = {
+            let _waiting = self.reader.progress.stopwatch.wait_for_input();
+            read(length)?
+        };
         match (message.header_type(), kind) {
             (MessageHeader::RecordBatch, None | Some(Kind::Batch)) => {
                 let batch = batch.ok_or_else(|| self.malformed("its header is missing"))?;
@@ -457,7 +457,7 @@ impl<'r, 'a> Messages<'r, 'a> {
                 continue;
             }
             let records = records.slice(first_row as usize, length as usize);
-            (self.reader.submit)(Chunk {
+            self.reader.submit(Chunk {
                 source: self.source,
                 start: Start::Group {
                     group: self.index,

@@ -143,7 +143,10 @@ impl Input for Counted {
 
 impl Read for Counted {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.stored.read(out)?;
+        let n = {
+            let _waiting = self.progress.stopwatch.wait_for_input();
+            self.stored.read(out)?
+        };
         self.count(n as u64);
         if let Some(seen) = &self.seen {
             if n > 0 {

@@ -51,6 +51,7 @@ pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, local};
 use crate::stop::Stop;
+use crate::stopwatch::Stopwatch;
 
 /// How many of the largest records a run may hold at once: one is held as it is read, as it is written, and once more
 /// while its buffer grows. The memory of a run is this many times [`Reading::record_bytes`].
@@ -213,6 +214,8 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Sources finished.
     pub sources: AtomicU64,
+    /// What the reader does.
+    pub stopwatch: Stopwatch,
 }
 
 /// What the reader works with.
@@ -304,6 +307,18 @@ impl Reader<'_> {
             self.progress.sources.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Waits for `bytes` of the budget.
+    fn acquire(&self, bytes: usize) -> Result<Held, Ended> {
+        let _waiting = self.progress.stopwatch.wait_for_room();
+        self.budget.acquire(bytes, self.stop).map_err(|_| Ended)
+    }
+
+    /// Hands on a chunk, which waits for a place.
+    fn submit(&self, chunk: Chunk) -> Result<(), Ended> {
+        let _waiting = self.progress.stopwatch.wait_for_room();
+        (self.submit)(chunk)
     }
 
     /// Reads a source, which must be the one that was expected where one was.

@@ -24,6 +24,8 @@ pub struct Peek {
     inner: Box<dyn Input>,
     head: Vec<u8>,
     read: usize,
+    /// There is no more than is in `head`: to ask again would cost a small file as much as to read it.
+    ended: bool,
 }
 
 impl Peek {
@@ -34,6 +36,7 @@ impl Peek {
             inner,
             head: Vec::new(),
             read: 0,
+            ended: false,
         }
     }
 
@@ -43,15 +46,16 @@ impl Peek {
     /// When the input fails before any byte of it is there to look at: what can be looked at is worth more than an
     /// error that reading on will meet again.
     pub fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        while self.head.len() - self.read < bytes {
+        while !self.ended && self.head.len() - self.read < bytes {
             let missing = bytes - (self.head.len() - self.read);
             let before = self.head.len();
+            // Room for all of it, since without it the first bytes are read a few at a time.
+            self.head.reserve(missing);
             match (&mut self.inner)
                 .take(missing as u64)
                 .read_to_end(&mut self.head)
             {
-                Ok(0) => break,
-                Ok(_) => {}
+                Ok(n) => self.ended = n < missing,
                 Err(e) if self.head.len() == before && self.read == before => return Err(e),
                 Err(_) => break,
             }
@@ -127,7 +131,11 @@ impl Read for Peek {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let waiting = &self.head[self.read..];
         if waiting.is_empty() {
-            return self.inner.read(out);
+            return if self.ended {
+                Ok(0)
+            } else {
+                self.inner.read(out)
+            };
         }
         let n = waiting.len().min(out.len());
         out[..n].copy_from_slice(&waiting[..n]);

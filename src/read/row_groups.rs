@@ -17,7 +17,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::decompress::MAGIC_BYTES;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
-use super::{Body, Chunk, Ended, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
+use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
 use crate::budget;
 use crate::error::{Code, Error};
 use crate::source::Source;
@@ -138,8 +138,8 @@ impl Reader<'_> {
             let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
             let ahead = self.ahead();
             let share = bytes.saturating_add(ahead.saturating_mul(budget::ANSWER_BYTES));
-            let held = self.budget.acquire(share, self.stop).map_err(|_| Ended)?;
-            (self.submit)(Chunk {
+            let held = self.acquire(share)?;
+            self.submit(Chunk {
                 source: source.id,
                 start: Start::Group {
                     group: number,

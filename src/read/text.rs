@@ -260,10 +260,7 @@ impl Cutter<'_> {
     }
 
     fn acquire(&self, bytes: usize) -> Result<Held, Ended> {
-        self.reader
-            .budget
-            .acquire(budget::chunk_share(bytes), self.reader.stop)
-            .map_err(|_| Ended)
+        self.reader.acquire(budget::chunk_share(bytes))
     }
 
     fn fill(&mut self, len: usize) -> Result<bool> {
@@ -286,7 +283,7 @@ impl Cutter<'_> {
         let text = self.pending.take(end, skip, self.reader.buffers, room);
         let start = self.start((end + skip) as u64);
         let shape = Arc::clone(&self.opened.shape);
-        (self.reader.submit)(Chunk {
+        self.reader.submit(Chunk {
             source: self.source.id,
             start,
             shape,
@@ -346,7 +343,7 @@ impl Cutter<'_> {
             lines,
             fault,
         };
-        (self.reader.submit)(Chunk {
+        self.reader.submit(Chunk {
             source: self.source.id,
             start,
             shape,

@@ -6,7 +6,7 @@ use super::cut_whole::CutWhole;
 use super::files::{Series, Whole};
 use super::peek::Peek;
 use super::text::Opened;
-use super::{Before, Body, Chunk, Ended, Halt, Reader, Shape, Start, encoding, read_error};
+use super::{Before, Body, Chunk, Halt, Reader, Shape, Start, encoding, read_error};
 use crate::budget;
 use crate::buffer::Buffer;
 use crate::error::{Code, Error, Result};
@@ -93,8 +93,8 @@ impl Reader<'_> {
 
     fn hand_on(&self, source: &Source, text: Buffer, shape: Arc<Shape>) -> Result<(), Halt> {
         let share = budget::chunk_share(text.len());
-        let held = self.budget.acquire(share, self.stop).map_err(|_| Ended)?;
-        (self.submit)(Chunk {
+        let held = self.acquire(share)?;
+        self.submit(Chunk {
             source: source.id,
             start: Start::Text {
                 byte: 0,

@@ -1,6 +1,7 @@
 //! What a run came to: counted while it goes, told while it goes, and said at its end.
 
 pub mod progress;
+pub mod stages;
 pub mod summary;
 
 use std::collections::BTreeMap;
@@ -11,20 +12,21 @@ use std::time::Duration;
 use indicatif::DecimalBytes;
 use serde::Serialize;
 
+use self::stages::{Account, Stages};
 use crate::decode::Changes;
 use crate::deliver::Receipt;
 use crate::place::Spot;
 use crate::read::Progress;
 use crate::rejects::Reject;
+use crate::stopwatch::Stopwatch;
 
 /// The version of the report's layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// First places kept for each code of reject.
 const FIRST_PLACES: usize = 5;
 
 /// What a run shares with whoever watches it.
-#[derive(Default)]
 pub struct Watch {
     /// What the reader tells.
     pub progress: Arc<Progress>,
@@ -34,11 +36,30 @@ pub struct Watch {
     pub surveying: AtomicBool,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
+    /// What the stages do.
+    pub stages: Stages,
     /// What the target is doing, in words.
     doing: Option<Doing>,
 }
 
 type Doing = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
+impl Default for Watch {
+    fn default() -> Self {
+        let stages = Stages::default();
+        Watch {
+            progress: Arc::new(Progress {
+                stopwatch: Stopwatch::feeding(&stages.decode),
+                ..Progress::default()
+            }),
+            survey: Arc::default(),
+            surveying: AtomicBool::default(),
+            counters: Counters::default(),
+            stages,
+            doing: None,
+        }
+    }
+}
 
 impl Watch {
     /// Nothing has happened yet; `doing` says what the target is doing, if it is worth telling.
@@ -48,6 +69,17 @@ impl Watch {
             doing: Some(Box::new(doing)),
             ..Watch::default()
         }
+    }
+
+    /// The account of the run's time so far.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let (read, delivered) = (&*self.progress, &self.counters.bytes);
+        self.stages.account(
+            &read.stopwatch,
+            read.bytes.load(Ordering::Relaxed),
+            delivered.load(Ordering::Relaxed),
+        )
     }
 
     /// What goes on, in words: how far the columns are looked at, or what the target is doing.
@@ -252,6 +284,8 @@ pub struct Report {
     /// How long it took.
     #[serde(serialize_with = "seconds")]
     pub seconds: Duration,
+    /// Where the time went.
+    pub stages: Account,
     /// Every import that was delivered.
     pub deliveries: Vec<Receipt>,
 }

@@ -21,6 +21,7 @@ use crate::journal::{Intent, RunLog};
 use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
 use crate::read::seen::Seen;
+use crate::stopwatch::Stopwatch;
 
 /// Characters of an import's digest in its name: enough that no two of a run are alike.
 const NAME_DIGEST: usize = 12;
@@ -187,7 +188,9 @@ impl Sender<'_> {
         let Target {
             project, server, ..
         } = self.target;
+        let waiting = self.run.stopwatch().map(Stopwatch::wait_for_room);
         let attempt = server.throttle.start(self.run.stopped()).await?;
+        drop(waiting);
         let attempt = attempt.ok_or_else(interrupted)?;
         if let Some(since) = attempt.unanswered() {
             // Another run's request, or one of a process that was killed.

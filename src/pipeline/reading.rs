@@ -1,0 +1,83 @@
+//! The reader thread: sources in, chunks out.
+//!
+//! A place in the order is for a chunk of full size. Small ones, each of which is a small file, share it: else all threads
+//! would wait for one another at each of them, which took ten times as long as the work where other programs ran too.
+
+use std::sync::Arc;
+
+use super::Around;
+use super::survey::Input;
+use crate::budget::Budget;
+use crate::buffer::{Buffers, SPARE_BUFFERS};
+use crate::in_order::{Closed, Jobs};
+use crate::place::Place;
+use crate::read::seen::Seen;
+use crate::read::{Body, Chunk, Ended, Reader};
+
+/// Places in the order for each worker: one chunk that it works on, and one that waits for its turn.
+const PLACES: usize = 2;
+
+/// How many small chunks share a place at most. More would hardly wait less, and each may have a megabyte for its answer.
+const SHARING: usize = 8;
+
+/// How many chunks the order holds at most, if all are small.
+pub(super) fn depth(workers: usize) -> usize {
+    PLACES * workers * SHARING
+}
+
+/// What a chunk takes of a place that is for so many bytes of text.
+fn share(chunk: &Chunk, place: usize) -> usize {
+    match &chunk.body {
+        Body::Text(text) => text.len().clamp(place / SHARING, place),
+        Body::Batch(_) | Body::RowGroup(_) | Body::Oversize { .. } => place,
+    }
+}
+
+/// Reads what is to be read, from a record on if it is not the first, and hands it on as jobs.
+pub(super) fn read<S, F>(
+    around: &Around,
+    input: &Input,
+    jobs: Jobs<Chunk, S, F>,
+    from: Option<Place>,
+    seen: Option<Arc<Seen>>,
+) where
+    S: Iterator + Send + 'static,
+    S::Item: Send,
+    F: Fn(Chunk) -> S + Send + Sync + 'static,
+{
+    let Around {
+        plan, stop, watch, ..
+    } = around;
+    let stopwatch = &watch.progress.stopwatch;
+    stopwatch.start(1);
+    let working = stopwatch.work();
+    let budget = Budget::new(plan.memory, stop);
+    let buffers = Buffers::new(SPARE_BUFFERS);
+    let place = plan.reading.chunk_bytes;
+    let order = Budget::new(PLACES * plan.threads * place, stop);
+    let submit = |chunk: Chunk| {
+        let held = order.acquire(share(&chunk, place), stop);
+        let submitted = jobs.submit_holding(chunk, Some(held.map_err(|_| Ended)?));
+        submitted.map_err(|Closed| Ended)
+    };
+    let check_columns = |columns: &[String]| plan.normalizer.check_columns(columns);
+    let reader = Reader {
+        reading: &plan.reading,
+        buffers: &buffers,
+        budget: &budget,
+        threads: plan.threads,
+        stop,
+        progress: Arc::clone(&watch.progress),
+        from,
+        tables_only: false,
+        types: input.types.as_ref(),
+        seen,
+        check_columns: &check_columns,
+        submit: &submit,
+    };
+    let outcome = reader.run(&input.sources);
+    let waiting = stopwatch.wait_for_room();
+    jobs.end(outcome);
+    drop((waiting, working));
+    stopwatch.stop();
+}
