@@ -10,8 +10,8 @@
 //! belongs to a chunk in the order or in the batcher's hand; if the order is empty no permit is out and the reader
 //! proceeds, and if not, the oldest job ends, since the batcher wakes it whenever it takes an answer of it. The batcher
 //! otherwise waits for delivery alone, and delivery for the disk or the network; the writer thread, which it waits for
-//! where imports are files, waits for the disk alone. Whoever ends early closes its channel,
-//! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
+//! where imports are files, waits for the disk alone. Whoever ends early closes its channel, which ends those before it,
+//! and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
 mod batching;

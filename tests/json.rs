@@ -281,7 +281,7 @@ proptest! {
                 let inside = cuts.iter().copied().filter(|cut| (start + 1..=have).contains(cut));
                 // The comma itself must be there to be seen.
                 let mut inside = inside.filter(|cut| !elements || *cut < have);
-                let expected = if first { inside.next() } else { inside.last() };
+                let expected = if first { inside.next() } else { inside.next_back() };
                 if cutting.done {
                     prop_assert!(elements && start + cutting.end == bytes.len() - 1 && cutting.skip == 1);
                     return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! Every token says what may follow it: a colon a value, an object's comma a key, a value a comma or a closing bracket.
 //! The bytes that do follow are found for all tokens of a block at once, by moving their bits on by one and over white
-//! space ([`Follow`]), and compared with those that may. What remains to be gone through one by one are brackets, which
+//! space (`Follow`), and compared with those that may. What remains to be gone through one by one are brackets, which
 //! must match, and what is rare in most data: escapes by number, `true` and `null`, exponents.
 //!
 //! It says yes only to what [`Scanner`] would accept too, and the same of it. To all else it says nothing: bad text, and

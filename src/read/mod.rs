@@ -11,6 +11,7 @@
 
 pub mod batches;
 pub mod cells;
+pub mod chunk;
 pub mod column_types;
 pub mod cut_csv;
 pub mod cut_json;
@@ -38,12 +39,13 @@ mod whole;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::column_types::{CsvTypes, Types, Typing};
-use self::files::{Files, LineEnds, Whole};
+pub use self::chunk::{Before, Body, Chunk, Shape, Start};
+use self::column_types::{CsvTypes, Types};
+use self::files::{Files, Whole};
 use self::peek::Peek;
 use self::seen::Seen;
-use crate::budget::{AHEAD, Budget, Held};
-use crate::buffer::{Buffer, Buffers};
+use crate::budget::Budget;
+use crate::buffer::Buffers;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
 use crate::source::foreign::Foreign;
@@ -56,95 +58,6 @@ use crate::stopwatch::Stopwatch;
 /// How many of the largest records a run may hold at once: one is held as it is read, as it is written, and once more
 /// while its buffer grows. The memory of a run is this many times [`Reading::record_bytes`].
 pub const RECORDS_IN_MEMORY: usize = 4;
-
-/// Whole records of one source, in order: the unit of parallel work.
-pub struct Chunk {
-    /// The source they are from.
-    pub source: SourceId,
-    /// Where the body starts.
-    pub start: Start,
-    /// What the records look like; one for all chunks of a source.
-    pub shape: Arc<Shape>,
-    /// The records.
-    pub body: Body,
-    /// Their share of the budget.
-    pub held: Held,
-}
-
-/// Where a chunk's body starts in its source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// In text.
-    Text {
-        /// Byte offset from 0, after decompression and decoding to UTF-8.
-        byte: u64,
-        /// Lines between the end of the chunk before and this one: a header, the lines before an array's bracket.
-        lines_before: u64,
-        /// Which records of the source come before it.
-        before: Before,
-    },
-    /// In a Parquet or Arrow file.
-    Group {
-        /// The row group or record batch, from 0.
-        group: u32,
-        /// The row in it, from 0.
-        row: u64,
-    },
-}
-
-/// The records of a source that come before a chunk of its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
-    /// None.
-    Nothing,
-    /// Some that were passed over: the text starts with a record, not with what separates it from the one before.
-    PassedOver,
-    /// Those of the chunk before it.
-    Chunk,
-}
-
-/// The records of a chunk.
-pub enum Body {
-    /// Text; owned, so that a job may do with it what it likes.
-    Text(Buffer),
-    /// One Arrow record batch, or a slice of one.
-    Batch(batches::Batch),
-    /// One Parquet row group, to be read by the job.
-    RowGroup(row_groups::RowGroup),
-    /// One record of text that is larger than a run may hold, passed over.
-    Oversize {
-        /// Its length in bytes.
-        bytes: u64,
-        /// The line ends in it.
-        lines: u64,
-        /// Why it is refused.
-        fault: Fault,
-    },
-}
-
-/// What the records of a source look like, learned on opening it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// JSON values.
-    Json(Framing),
-    /// Rows of cells.
-    Table {
-        /// The columns' names, made unique.
-        columns: Vec<String>,
-        /// The byte between cells.
-        delimiter: u8,
-        /// What the cells are.
-        typing: Typing,
-    },
-    /// Lines, each a value of its own.
-    Lines(LineEnds),
-    /// One value.
-    Whole(Whole),
-    /// Arrow columns, by their names made unique.
-    Columns(Vec<String>),
-    /// Rejects of an earlier run, each in the shape of its own source.
-    Rejects,
-}
 
 /// Where records end. No I/O: the reader owns the buffer.
 pub trait Cut: Send {
@@ -267,17 +180,6 @@ impl From<Ended> for Halt {
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         Halt::Failed(error)
-    }
-}
-
-impl Chunk {
-    /// How many answers of its job may be ready before the first is taken; their bytes are in its share of the budget.
-    #[must_use]
-    pub fn ahead(&self) -> usize {
-        match &self.body {
-            Body::RowGroup(group) => group.ahead,
-            Body::Text(_) | Body::Batch(_) | Body::Oversize { .. } => AHEAD,
-        }
     }
 }
 
