@@ -16,10 +16,10 @@
 //! │ decode     bytes → records, checked                           │  never waits: a job that is 2 answers ahead
 //! │ normalize  records → encoded tasks, fused with decode         │  is parked, and woken when one is taken
 //! └───┬───────────────────────────────────────────────────────────┘
-//!     │  Tasks: about 1 MiB, a mark for each task                     2 answers ahead per chunk
+//!     │  Tasks: about 1 MiB, a mark for each task                     2 answers ahead per chunk, more per row group
 //!     ▼
 //! ┌─ batcher thread ──────────────────────────────────────────────┐
-//! │ batch      tasks → full imports; places counted; rejects      │  writes a body as it fills
+//! │ batch      tasks → full imports; places counted; rejects      │  waits for the thread that writes files
 //! └───┬───────────────────────────────────────────────────────────┘
 //!     │  Import: at most 250,000 tasks and 50,000,000 bytes           1 waiting: this is the backpressure
 //!     ▼
@@ -32,8 +32,9 @@
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `partial_file`,
-//! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
-//! deadlock; [`in_order`] knows nothing of chunks. A test holds the source to this.
+//! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
+//! [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
+//! the source to this.
 
 // What the user asks for, and what will run.
 

@@ -44,7 +44,7 @@ use self::column_types::{CsvTypes, Types};
 use self::files::{Files, Whole};
 use self::peek::Peek;
 use self::seen::Seen;
-use crate::budget::Budget;
+use crate::budget::{Budget, Held};
 use crate::buffer::Buffers;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
