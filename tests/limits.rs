@@ -9,9 +9,13 @@
 #[path = "common/library.rs"]
 mod library;
 
+use std::sync::Arc;
+
 use library::{Options, Ran, run_on, sample};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
+use sluice::batch::body::{Body, Store};
 
 /// The tasks of an import, as they are written.
 fn tasks(body: &[u8]) -> Vec<usize> {
@@ -91,5 +95,41 @@ fn limits_over_those_of_the_guide_are_refused() {
     assert!(Limits::new(250_000, 50_000_000, ARRAY).is_ok());
     for (tasks, bytes) in [(250_001, 1), (1, 50_000_001), (0, 1), (1, 0)] {
         assert!(Limits::new(tasks, bytes, ARRAY).is_err(), "{tasks} {bytes}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Files are written in blocks, the last of them of any length, past the cache or through it: what was handed over is
+    /// what stands there.
+    #[test]
+    fn a_file_is_what_was_handed_over_whatever_the_pieces(
+        files in vec(vec(prop_oneof![1..5_000_usize, 1_048_000..1_049_000_usize, 4_096..2_500_000_usize], 1..5), 1..4),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let (bodies, writer) = Store::Folder(Arc::from(folder.path())).open();
+        let writer = std::thread::spawn(move || writer.unwrap().run());
+        for (number, pieces) in (1..).zip(&files) {
+            let mut expected = Vec::new();
+            let mut body = bodies.start(number);
+            for (i, length) in pieces.iter().enumerate() {
+                let piece: Vec<u8> = (0..*length).map(|at| (at * 31 + i) as u8).collect();
+                body.push(&piece).unwrap();
+                expected.extend_from_slice(&piece);
+            }
+            body.end().unwrap();
+            let Body::File(file) = body else { panic!("a folder keeps files") };
+            let path = file.path().to_owned();
+            file.finish().unwrap();
+            prop_assert!(std::fs::read(&path).unwrap() == expected, "{} bytes", expected.len());
+        }
+        // One that is left in the middle leaves nothing.
+        let mut left = bodies.start(99);
+        left.push(&vec![b'x'; 3_000_000]).unwrap();
+        drop((left, bodies));
+        writer.join().unwrap();
+        let names = std::fs::read_dir(folder.path()).unwrap().count();
+        prop_assert_eq!(names, files.len());
     }
 }
