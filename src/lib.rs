@@ -63,6 +63,10 @@ pub mod deliver;
 
 pub mod sink;
 
+// Beside the flow: a web server for the files that tasks speak of.
+
+pub mod serve;
+
 // The server's API, for a sink and the commands that look at what it brought.
 
 pub mod label_studio;

@@ -21,9 +21,11 @@ const STAGES: [&str; 7] = [
 ];
 
 /// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
-/// sent, `label_studio` speaks to the server, and `report` is told what all stages did.
-const FLOW: [&str; 11] = [
+/// sent, `label_studio` speaks to the server, and `report` is told what all stages did. `serve` is a web server for the
+/// files of a source.
+const FLOW: [&str; 12] = [
     "source",
+    "serve",
     "read",
     "decode",
     "normalize",

@@ -1,6 +1,7 @@
 //! What the user typed, validated, nothing opened.
 
 mod runs;
+mod serve;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
 pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
+pub use self::serve::ServeArguments;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::Tolerance;
@@ -41,6 +43,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Take a run back: delete its tasks at the target
     Undo(UndoArguments),
+    /// Serve local media to browsers, and list their addresses as a source
+    Serve(ServeArguments),
 }
 
 /// The words and flags of `sluice import`.

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod foreign;
 pub mod local;
+pub mod media;
 pub mod sniff;
 pub mod spool;
 
