@@ -30,6 +30,7 @@
 //! ```
 //!
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
+//! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
 //!
 //! Each room uses only those before it, and what is below the line: `budget`, `buffer`, `partial_file`,
 //! `labelling_config`, `stop`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`. [`pipeline`] alone sees them all, and says why it cannot
@@ -70,6 +71,10 @@ pub mod serve;
 // The server's API, for a sink and the commands that look at what it brought.
 
 pub mod label_studio;
+
+// The servers that hold what tasks speak of.
+
+pub mod fetch;
 
 // What every room may use.
 

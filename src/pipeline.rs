@@ -12,6 +12,7 @@
 //! which ends those before it, and trips [`Stop`], which wakes whoever waits for memory.
 
 mod alone;
+mod media;
 mod survey;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,9 +89,13 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let dedupe = plan.normalizer.dedupe.is_some();
     // What came before is known only to those who read it.
     let read_from = from.filter(|_| !dedupe);
-    let Some(input) = survey::input(around, &runtime, read_from)? else {
+    let Some(mut input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
+    let dead = media::dead(around, &runtime, &mut input, read_from)?;
+    if stop.is_tripped() {
+        return Ok(());
+    }
     let input = Arc::new(input);
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
@@ -98,7 +103,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     *around.rejects() = RecordsFile::new(rejects, from_name)?;
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
-    let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
+    let mut normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
+    if let Some(dead) = dead {
+        Arc::make_mut(&mut normalizer).dead = Some(Arc::new(dead));
+    }
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
         normalize::tasks(&normalizer, chunk)
     })?;

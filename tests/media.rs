@@ -12,3 +12,9 @@ mod common;
 
 #[path = "media/serve.rs"]
 mod serve;
+
+#[path = "media/check.rs"]
+mod check;
+
+#[path = "media/strange_server.rs"]
+mod strange_server;

@@ -118,6 +118,7 @@ impl Input {
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
                 predictions: None,
+                dead: None,
                 nul: Nul::Reject,
                 task_bytes: limits.task_bytes(),
                 separator: b',',
@@ -128,6 +129,7 @@ impl Input {
             memory: 256 << 20,
             max_rejects: Tolerance::Count(0),
             spool_limit: SPOOL_LIMIT,
+            media_check: None,
         }
     }
 

@@ -13,7 +13,7 @@ pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArgument
 pub use self::serve::ServeArguments;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
-use crate::plan::Tolerance;
+use crate::plan::{Sample, Tolerance};
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
@@ -118,6 +118,11 @@ pub struct ReadingArguments {
     /// of: `https://files.example.com/`, `s3://bucket/`, or `/data/local-files/?d=` for files that Label Studio serves
     #[arg(long, value_name = "PREFIX")]
     pub media_url: Option<Prefix>,
+
+    /// Look before the run whether the media are there of which tasks speak by addresses of the web: N of them, where
+    /// one that is missing ends the run, or `all`, where tasks with missing ones are rejected
+    #[arg(long, value_name = "N|all")]
+    pub media_check: Option<Sample>,
 
     /// What a CSV or TSV is, where it is not what the labelling config's TimeSeries asks for
     #[arg(long, value_name = "WHAT")]

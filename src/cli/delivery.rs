@@ -4,7 +4,10 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
+
+use indicatif::HumanCount;
 
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
 use super::packed::Manifest;
@@ -17,7 +20,7 @@ use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::report::progress::Shown;
 use crate::report::summary::summary;
-use crate::report::{Report, Totals, VERSION, Watch};
+use crate::report::{Media, Report, Totals, VERSION, Watch};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
@@ -228,6 +231,9 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         if let Target::LabelStudio(projects) = &*target {
             server::tell(projects);
         }
+        if plan.media_check.is_some() && error.is_none() {
+            looked_at(&watch.media);
+        }
         if error.is_none() || report.totals.records > 0 {
             eprintln!("{}", summary(&report, &to.join(" ")));
         }
@@ -270,6 +276,26 @@ fn left_out(plan: &Plan, all: bool) {
     told(&unknown, "files whose names tell no format", "");
     let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
     told(&media, "images, sounds, films and the like", help);
+}
+
+/// Says what was found out about the media that tasks speak of.
+fn looked_at(media: &Media) {
+    let count = |count: &AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+    let (asked, dead) = (count(&media.asked), count(&media.dead));
+    eprintln!(
+        "{} media asked for, {} of them not there",
+        HumanCount(asked),
+        HumanCount(dead)
+    );
+    let passed_over = count(&media.passed_over);
+    if passed_over > 0 {
+        eprintln!(
+            "warning: {} references are no addresses of the web, and were not looked at",
+            HumanCount(passed_over)
+        );
+    } else if asked == 0 {
+        eprintln!("warning: `--media-check` found no reference to look at");
+    }
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.

@@ -11,11 +11,13 @@ use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
+use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
 use crate::normalize::mapping::Mapping;
-use crate::plan::Plan;
+use crate::normalize::media::References;
+use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::column_types::CsvTypes;
 use crate::source::local;
@@ -50,6 +52,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         ..
     } = arguments;
     let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
+    let media_check = reading.media_check;
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
         return Err(no_header());
     }
@@ -101,12 +104,29 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,
     };
+    let media_check = media_check
+        .map(|sample| self::media_check(sample, known))
+        .transpose()?;
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
+        media_check,
         ..limits.plan(listing, reading, settled, bounds)
     };
     fields.predict(&mut plan, config.map(|known| known.config))?;
     Ok(plan)
+}
+
+/// A look at the media that the labelling config shows; at those that are known by their names where there is none.
+fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<MediaCheck> {
+    let references = References::of(config);
+    if references.are_none() {
+        return Err(Error::new(
+            Code::Usage,
+            "`--media-check`: the labelling config shows no field as an address",
+        )
+        .help("leave it out, or give the tag that shows it `valueType=\"url\"`"));
+    }
+    Ok(MediaCheck { sample, references })
 }
 
 fn no_header() -> Error {

@@ -76,6 +76,7 @@ impl LimitArguments {
                 predictions: None,
                 provenance,
                 dedupe: fields.dedupe,
+                dead: None,
                 nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,
@@ -86,6 +87,7 @@ impl LimitArguments {
             memory: self.memory,
             max_rejects: self.max_rejects,
             spool_limit: SPOOL_LIMIT,
+            media_check: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod dedupe;
 pub mod fit;
 pub mod layout;
 pub mod mapping;
+pub mod media;
 pub mod predictions;
 pub mod provenance;
 pub mod tasks;
@@ -21,6 +22,7 @@ use self::fit::Fit;
 use self::fit::beside::Judged;
 use self::layout::Layout;
 use self::mapping::Mapping;
+use self::media::Dead;
 use self::predictions::PredictionsFrom;
 use self::provenance::Provenance;
 use self::tasks::{TaskMark, Tasks};
@@ -45,6 +47,8 @@ pub struct Normalizer {
     pub provenance: Option<Provenance>,
     /// By what records that come again are known, if they are to be left out.
     pub dedupe: Option<Dedupe>,
+    /// The media that are not there, if any were looked for and are missing.
+    pub dead: Option<Arc<Dead>>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -197,6 +201,12 @@ impl Writer<'_> {
                 "leave large fields out with `--pick`, or store them elsewhere and refer to them",
             );
             return self.fault(mark, fault, raw);
+        }
+        if let Some(dead) = &self.normalizer.dead {
+            let task = std::str::from_utf8(&self.tasks.bytes[start..]);
+            if let Some(fault) = dead.fault(task.unwrap_or_default()) {
+                return self.discard(mark, start, fault, raw);
+            }
         }
         if self.normalizer.separator == b'\n' {
             // A line end can only stand between the tokens of JSON text, where a space is as good.

@@ -66,15 +66,7 @@ pub(super) fn input(
     }
     let first = from.map_or(SourceId(0), |place| place.source);
     let read = |source: &Source| source.id >= first;
-    let mut spooled = Vec::new();
-    for source in &mut input.sources {
-        if read(source) && spool::is_stream(source) {
-            let spool = Spool::new(&plan.run, source)?;
-            let stand_in = spool.stands_for(source);
-            spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
-            input.spools.push(spool);
-        }
-    }
+    let spooled = input.stand_ins(around, from)?;
     let sources: Vec<Source> = input.sources.iter().filter(|s| read(s)).cloned().collect();
     let _surveying = Surveying::start(&around.watch);
 
@@ -138,6 +130,31 @@ pub(super) fn input(
     }
     input.types = Some(found.types);
     Ok(Some(input))
+}
+
+impl Input {
+    /// Puts a temporary file in the place of each source from `from` on that can be read only once: it is to be filled
+    /// before it is read. Gives these pairs.
+    ///
+    /// # Errors
+    /// When there can be no such file.
+    pub(super) fn stand_ins(
+        &mut self,
+        around: &Around,
+        from: Option<Place>,
+    ) -> Result<Vec<(Source, Source)>> {
+        let first = from.map_or(SourceId(0), |place| place.source);
+        let mut spooled = Vec::new();
+        for source in &mut self.sources {
+            if source.id >= first && spool::is_stream(source) {
+                let spool = Spool::new(&around.plan.run, source)?;
+                let stand_in = spool.stands_for(source);
+                spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
+                self.spools.push(spool);
+            }
+        }
+        Ok(spooled)
+    }
 }
 
 /// Tells who watches that the columns are looked at, while it is there.

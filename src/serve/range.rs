@@ -41,24 +41,16 @@ pub fn wanted(header: Option<&str>, length: u64) -> Wanted {
     }
 }
 
-/// `bytes=FIRST-LAST`, of which one may be missing.
+/// The two numbers of `bytes=FIRST-LAST`, of which one may be missing.
 fn one_range(header: &str) -> Option<(Option<u64>, Option<u64>)> {
     let (unit, range) = header.split_once('=')?;
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
-        return None;
-    }
-    let (first, last) = range.trim().split_once('-')?;
-    Some((number(first)?, number(last)?))
-}
-
-/// A number, or nothing where nothing stands; none if it is neither. A number past all files is the largest.
-fn number(text: &str) -> Option<Option<u64>> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some(None);
-    }
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| Some(text.parse().unwrap_or(u64::MAX)))
+    let (first, last) = range.split_once('-')?;
+    let (first, last) = (first.trim(), last.trim());
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let understood = unit.trim().eq_ignore_ascii_case("bytes") && plain(first) && plain(last);
+    // A number past all files is the largest.
+    let number = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX));
+    understood.then(|| (number(first), number(last)))
 }
 
 #[cfg(test)]
