@@ -230,6 +230,23 @@ impl Error {
         self.0.exit_code
     }
 
+    /// What it says, without a place: for a way that takes only that.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        let Inner {
+            code,
+            message,
+            help,
+            ..
+        } = *self.0;
+        Fault {
+            code,
+            reason: message,
+            help,
+            offset: 0,
+        }
+    }
+
     /// The same error, with the place if it has none yet.
     #[must_use]
     pub fn at(mut self, spot: impl FnOnce() -> Spot) -> Self {

@@ -25,7 +25,7 @@
 //!     ▼
 //! ┌─ main thread, tokio ──────────────────────────────────────────┐
 //! │ deliver    in order, until done or stopped                    │
-//! │ sink       a folder, standard output, a server's projects     │  waits for the disk, or for the server's pace
+//! │ sink       a folder, stdout, Redis, a server's projects       │  waits for the disk, or for the server's pace
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!

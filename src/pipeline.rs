@@ -103,10 +103,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     *around.rejects() = RecordsFile::new(rejects, from_name)?;
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
-    let mut normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
-    if let Some(dead) = dead {
-        Arc::make_mut(&mut normalizer).dead = Some(Arc::new(dead));
-    }
+    let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
+    let normalizer = normalizer.refusing(dead);
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, move |chunk| {
         normalize::tasks(&normalizer, chunk)
     })?;

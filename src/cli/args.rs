@@ -51,12 +51,13 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ImportArguments {
-    /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
+    /// Files, folders, patterns such as `data/**/*.csv`, `-` for standard input, or `redis://HOST:PORT/DB?path=PREFIX`
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
-    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, or `-` for tasks as JSON
-    /// Lines on standard output; several projects are filled in turn
+    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, keys of a Redis as
+    /// `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects are filled
+    /// in turn
     #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
     pub to: Vec<String>,
 

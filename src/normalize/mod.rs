@@ -72,6 +72,18 @@ impl Normalizer {
         }
     }
 
+    /// The same, which refuses tasks that speak of media that are not there.
+    #[must_use]
+    pub fn refusing(self: Arc<Self>, dead: Option<Dead>) -> Arc<Normalizer> {
+        match dead.filter(|dead| !dead.why.is_empty()) {
+            None => self,
+            Some(dead) => Arc::new(Normalizer {
+                dead: Some(Arc::new(dead)),
+                ..(*self).clone()
+            }),
+        }
+    }
+
     /// Whether a table with these columns can be normalized at all.
     ///
     /// # Errors
