@@ -68,6 +68,8 @@ codes! {
     AnnotationInvalid = "annotation-invalid",
     /// A value with no JSON form.
     ValueUnsupported = "value-unsupported",
+    /// A table that is joined to the tasks has no row for this one.
+    JoinMissing = "join-missing",
     /// A task speaks of a file by its address, and no file is there.
     MediaDead = "media-dead",
     /// A task that the server refuses, by what it said.

@@ -163,6 +163,7 @@ impl Plan {
             predictions,
             provenance,
             dedupe,
+            join,
             nul,
             ..
         } = &*self.normalizer;
@@ -171,6 +172,10 @@ impl Plan {
         if let Some(from) = predictions {
             normalizer.push(' ');
             normalizer.push_str(&from.decisive());
+        }
+        if let Some(join) = join {
+            normalizer.push(' ');
+            normalizer.push_str(&join.decisive());
         }
         let addresses = self.sources.iter();
         let decisive = Decisive {

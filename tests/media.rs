@@ -18,3 +18,6 @@ mod check;
 
 #[path = "media/strange_server.rs"]
 mod strange_server;
+
+#[path = "media/join.rs"]
+mod join;

@@ -118,6 +118,7 @@ impl Input {
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
                 predictions: None,
+                join: None,
                 dead: None,
                 nul: Nul::Reject,
                 task_bytes: limits.task_bytes(),

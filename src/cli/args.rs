@@ -180,6 +180,15 @@ pub struct FieldArguments {
     #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
     pub set: Vec<(String, String)>,
 
+    /// Put the columns of a table into the tasks: those of the row with the same `--on`, or with the file name of the
+    /// task's media there
+    #[arg(long, value_name = "FILE", requires = "on")]
+    pub join: Option<String>,
+
+    /// The column of the table to join, and the field of the tasks, by which rows and tasks belong together
+    #[arg(long, value_name = "FIELD", requires = "join")]
+    pub on: Option<String>,
+
     /// Do not look whether tasks fit the labelling config
     #[arg(long)]
     pub no_validation: bool,

@@ -15,12 +15,16 @@ use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::column_types::CsvTypes;
 use crate::source::local;
+
+/// The part of a run's memory that a table to join may take besides.
+const JOIN_SHARE: usize = 4;
 
 /// Runs the command; gives the exit code of a run that came to its end.
 ///
@@ -92,14 +96,30 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         NulArgument::Reject => Nul::Reject,
         NulArgument::Replace => Nul::Replace,
     };
+    let join = fields
+        .join
+        .iter()
+        .zip(&fields.on)
+        .map(|(table, on)| Join::read(table, on, &limits.reading(), limits.memory / JOIN_SHARE))
+        .next()
+        .transpose()?;
     let fit = config
         .as_ref()
         .filter(|_| !fields.no_validation)
-        .map(|known| Fit::new(Arc::clone(&known.config), known.members.clone(), &mapping))
+        .map(|known| {
+            let joined = join.as_ref().map_or(&[][..], Join::columns);
+            Fit::new(
+                Arc::clone(&known.config),
+                known.members.clone(),
+                &mapping,
+                joined,
+            )
+        })
         .transpose()?;
     let settled = Fields {
         mapping,
         fit,
+        join,
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,

@@ -8,6 +8,7 @@
 pub mod data_key;
 pub mod dedupe;
 pub mod fit;
+pub mod join;
 pub mod layout;
 pub mod mapping;
 pub mod media;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use self::dedupe::Dedupe;
 use self::fit::Fit;
 use self::fit::beside::Judged;
+use self::join::Join;
 use self::layout::Layout;
 use self::mapping::Mapping;
 use self::media::Dead;
@@ -47,6 +49,8 @@ pub struct Normalizer {
     pub provenance: Option<Provenance>,
     /// By what records that come again are known, if they are to be left out.
     pub dedupe: Option<Dedupe>,
+    /// The fields that a table holds beside the tasks, if there is one.
+    pub join: Option<Arc<Join>>,
     /// The media that are not there, if any were looked for and are missing.
     pub dead: Option<Arc<Dead>>,
     /// What to do about NUL characters.
@@ -204,6 +208,11 @@ impl Writer<'_> {
 
     /// Ends the task that starts at `start`: a mark and a separator, or a reject if it is too large.
     fn end(&mut self, mark: Mark, start: usize, raw: &[u8]) {
+        if let Some(join) = &self.normalizer.join
+            && let Err(fault) = join.add(&mut self.tasks.bytes, start)
+        {
+            return self.discard(mark, start, fault, raw);
+        }
         let bytes = self.tasks.bytes.len() - start;
         let most = self.normalizer.task_bytes;
         if bytes > most {

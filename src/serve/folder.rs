@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::error::{Code, Error, Result};
-use crate::source::address::Prefix;
+use crate::source::address::{Prefix, percent_decode};
 use crate::source::sniff::{Format, content_type};
 
 /// A folder whose files are served.
@@ -152,25 +152,10 @@ fn is_served_part(name: &[u8]) -> bool {
     !name.is_empty() && name[0] != b'.' && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
-/// The bytes that a part of an address stands for; none if a `%` is not followed by two digits.
-fn percent_decode(part: &str) -> Option<Vec<u8>> {
-    let mut bytes = part.bytes();
-    let mut out = Vec::with_capacity(part.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            out.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let (high, low) = (digit()?, digit()?);
-        out.push((high * 16 + low) as u8);
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_served_part, percent_decode};
+    use super::is_served_part;
+    use crate::source::address::percent_decode;
 
     #[test]
     fn a_part_is_decoded_once_and_wholly() {

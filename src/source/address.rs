@@ -74,6 +74,23 @@ pub fn percent_encode(bytes: &[u8], out: &mut String) {
     }
 }
 
+/// The bytes that a part of an address stands for; none if a `%` is not followed by two digits.
+#[must_use]
+pub fn percent_decode(part: &str) -> Option<Vec<u8>> {
+    let mut bytes = part.bytes();
+    let mut out = Vec::with_capacity(part.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let (high, low) = (digit()?, digit()?);
+        out.push((high * 16 + low) as u8);
+    }
+    Some(out)
+}
+
 /// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
 ///
 /// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.

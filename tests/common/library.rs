@@ -181,6 +181,7 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
             predictions: None,
+            join: None,
             dead: None,
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),

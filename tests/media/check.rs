@@ -66,7 +66,12 @@ fn all_looks_at_every_reference_once_and_rejects_the_dead() {
     line("http://127.0.0.1:9/m.jpg");
     common::write(dir.path(), "tasks.jsonl", &lines);
 
-    let ran = import(dir.path(), "tasks.jsonl", "out", &["--media-check", "all"]);
+    let ran = import(
+        dir.path(),
+        "tasks.jsonl",
+        "out",
+        &["--media-check", "all", "--provenance"],
+    );
     assert_eq!(ran.code(), 3, "{}", ran.stderr);
     assert!(
         ran.stderr
