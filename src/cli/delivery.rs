@@ -261,6 +261,9 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
                 HumanCount(written),
                 HumanCount(there)
             );
+            if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
+                eprintln!("rejects are in {}", path.display());
+            }
         }
         if plan.media_check.is_some() && error.is_none() {
             looked_at(&watch.media);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -271,6 +272,28 @@ fn the_config_says_which_fields_are_looked_at_and_standard_input_is_kept_meanwhi
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn ctrl_c_ends_the_look_although_servers_are_slow() {
+    let dir = common::temp();
+    let server = Strange::start();
+    let urls: String = (0..5_000)
+        .map(|n| server.url(&format!("slow/{n}.jpg")) + "\n")
+        .collect();
+    common::write(dir.path(), "urls.txt", urls);
+    let mut command = common::sluice();
+    command.current_dir(dir.path());
+    command.args(["import", "urls.txt", "--to", "out", "--media-check", "all"]);
+    let ran = common::run_told(&mut command, common::PATIENCE, drop, |pid| {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(1_500));
+            common::signal(pid, libc::SIGINT);
+        });
+    });
+    assert_eq!(ran.code(), 130, "{}", ran.stderr);
+    assert!(ran.took < Duration::from_secs(6), "{:?}", ran.took);
+    assert!(tasks(dir.path(), "out").is_empty());
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! Redis: the address of some keys, and the connection to their server.
+//! **Takes** the address of some keys of a Redis.
+//! **Gives** a connection to their server, and the values that are there ([`values`]).
+//! **Waits on** that server.
+//! **To add one:** what an address may say is read in [`Address`]; how a value becomes a record, in [`values`].
 //!
 //! What stands under a key is what Label Studio's Redis storages have there (`io_storages/redis/models.py`): the keys of
 //! a storage are those that start with its path, and a value is the JSON of one task.
