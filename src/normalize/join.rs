@@ -97,6 +97,18 @@ impl Join {
         &self.columns
     }
 
+    /// Whether the fields of a table, by their names in the task, leave room for those of this one.
+    ///
+    /// # Errors
+    /// When both have one of the same name.
+    pub fn check_fields<'a>(&self, mut fields: impl Iterator<Item = &'a str>) -> Result<()> {
+        let is_joined = |field: &str| self.columns.iter().any(|column| column.name == field);
+        match fields.find(|field| is_joined(field)) {
+            Some(field) => Err(twice(field).into()),
+            None => Ok(()),
+        }
+    }
+
     /// All that decides what tasks get.
     #[must_use]
     pub fn decisive(&self) -> String {
@@ -127,10 +139,8 @@ impl Join {
                 twice = names.find(|name| is(name));
             }
         })?;
-        if let Some(twice) = twice {
-            let reason = format!("the record has a field `{twice}`, and so has the table to join");
-            return Err(Fault::new(Code::FieldTwice, reason)
-                .help("leave the record's out with `--pick`, or call it otherwise with `--map`"));
+        if let Some(field) = twice {
+            return Err(self::twice(field));
         }
         let Some(name) = known.or(media) else {
             let reason = format!(
@@ -153,6 +163,12 @@ impl Join {
         out.splice(start + after..start + after, more);
         Ok(())
     }
+}
+
+fn twice(field: &str) -> Fault {
+    let reason = format!("the record has a field `{field}`, and so has the table to join");
+    Fault::new(Code::FieldTwice, reason)
+        .help("leave the record's out with `--pick`, or call it otherwise with `--map`")
 }
 
 /// The text that a JSON value is or stands for; none of what is no single value.

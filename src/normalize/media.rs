@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::decode::scan::data_of;
 use crate::error::{Code, Fault};
 use crate::labelling_config::{DataKey, LabellingConfig, Tag, ValueType};
-use crate::source::address::without_secrets;
+use crate::source::address;
 use crate::source::sniff::Format;
 
 /// Which fields of a task speak of files.
@@ -156,7 +156,7 @@ fn fault(address: &str, why: &str) -> Fault {
 #[must_use]
 pub fn told(address: &str, why: &str) -> String {
     const SHOWN: usize = 200;
-    let shown = without_secrets(address);
+    let shown = address::shown(address);
     let shown: Cow<'_, str> = match shown.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &shown[..end]).into(),
         None => shown.into(),

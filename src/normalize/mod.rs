@@ -97,6 +97,13 @@ impl Normalizer {
         if let Some(fit) = &self.fit {
             fit.columns(columns)?;
         }
+        if let Some(join) = &self.join {
+            join.check_fields(
+                columns
+                    .iter()
+                    .filter_map(|column| self.mapping.name_of(column)),
+            )?;
+        }
         match &self.predictions {
             Some(from) => from.places(columns).map(drop),
             None => Ok(()),

@@ -91,6 +91,20 @@ pub fn percent_decode(part: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// One address without its secrets, whatever signs are in it: no user and password, no query, no fragment.
+#[must_use]
+pub fn shown(address: &str) -> String {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let address = &address[..end];
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    // Browsers, and those who write addresses by hand, take a backslash for a slash.
+    let host = rest.find(['/', '\\']).unwrap_or(rest.len());
+    let user = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[user..])
+}
+
 /// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
 ///
 /// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.
@@ -113,4 +127,24 @@ pub fn without_secrets(text: &str) -> String {
     }
     clean.push_str(rest);
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        let cases = [
+            ("http://h/a.jpg", "http://h/a.jpg"),
+            ("https://u:p@h:1/a@b.jpg?sig=s#f", "https://h:1/a@b.jpg"),
+            ("https://h/it's.jpg?sig=s", "https://h/it's.jpg"),
+            ("https://u:p'w\"@h", "https://h"),
+            ("s3://b/a#sig", "s3://b/a"),
+            ("/data/local-files/?d=a.jpg", "/data/local-files/"),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(shown(address), expected);
+        }
+    }
 }

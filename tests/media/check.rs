@@ -56,7 +56,7 @@ fn all_looks_at_every_reference_once_and_rejects_the_dead() {
             .url(&redirected)
             .replace("http://", "http://user:pass@"),
     );
-    let dead = ["gone/i.jpg?signature=secret", "down/j.jpg", "round/k.jpg"];
+    let dead = ["gone/i'i.jpg?signature=secret", "down/j.jpg", "round/k.jpg"];
     dead.iter().for_each(|path| line(&server.url(path)));
     // Once more: they are known.
     line(&server.url("ok/a.jpg"));
@@ -92,7 +92,7 @@ fn all_looks_at_every_reference_once_and_rejects_the_dead() {
         .map(|reject| reject["reason"].as_str().unwrap())
         .collect();
     assert!(
-        why[0].ends_with("/gone/i.jpg` answers 404 Not Found"),
+        why[0].ends_with("/gone/i'i.jpg` answers 404 Not Found"),
         "{why:?}"
     );
     assert!(
@@ -108,7 +108,7 @@ fn all_looks_at_every_reference_once_and_rejects_the_dead() {
     assert!(!ran.stderr.contains("secret") && !why.concat().contains("secret"));
 
     assert_eq!(server.asked("HEAD /ok/a.jpg"), 1);
-    assert_eq!(server.asked("HEAD /gone/i.jpg"), 1);
+    assert_eq!(server.asked("HEAD /gone/i'i.jpg"), 1);
     assert_eq!(server.asked("HEAD /gone/page.html"), 0);
     assert_eq!(server.asked("GET /no-head/c.png"), 1);
     assert_eq!(other.asked("HEAD /ok/h.jpg"), 1);

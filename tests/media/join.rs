@@ -159,6 +159,22 @@ fn every_kind_of_record_is_joined_and_the_config_is_held_to_the_columns() {
 }
 
 #[test]
+fn a_field_that_both_tables_have_is_refused_at_once_unless_it_is_left_out() {
+    let dir = common::temp();
+    common::write(dir.path(), "captions.csv", "id,caption\n1,one\n");
+    common::write(dir.path(), "rows.csv", "id,caption\n1,mine\n");
+    let on = ["--join", "captions.csv", "--on", "id"];
+    let ran = import(dir.path(), "rows.csv", "out", &on);
+    assert_eq!(ran.code(), 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error[field-twice]"), "{}", ran.stderr);
+    let more = [&on[..], &["--map", "old=caption"]].concat();
+    let ran = import(dir.path(), "rows.csv", "mapped", &more);
+    assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    let data = &tasks(dir.path(), "mapped")[0]["data"];
+    assert_eq!(*data, json!({"id": "1", "old": "mine", "caption": "one"}));
+}
+
+#[test]
 fn a_table_that_cannot_be_joined_is_refused_before_anything_is_read() {
     let dir = common::temp();
     common::write(dir.path(), "a.txt", "one\n");

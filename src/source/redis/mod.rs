@@ -49,14 +49,8 @@ impl fmt::Debug for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address {
-            host,
-            port,
-            db,
-            path,
-            ..
-        } = self;
-        write!(f, "redis://{host}:{port}/{db}?path={path}")
+        let Address { db, path, .. } = self;
+        write!(f, "redis://{}/{db}?path={path}", self.server())
     }
 }
 
@@ -149,10 +143,20 @@ impl Address {
         connected().map_err(|e: RedisError| self.error(Code::SourceRead, &e))
     }
 
+    /// Its host and port, as they stand in an address.
+    fn server(&self) -> String {
+        let Address { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+
     /// An error of the server's; `code` says what was done when it is none of the connection.
     #[must_use]
     pub fn error(&self, code: Code, cause: &RedisError) -> Error {
-        let at = format!("{}:{}", self.host, self.port);
+        let at = self.server();
         let denied = cause.kind() == redis::ErrorKind::AuthenticationFailed
             || matches!(cause.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
         if denied {
@@ -185,7 +189,7 @@ mod tests {
         let address = read("redis://localhost/1?path=a%2Fb%23*").unwrap();
         assert_eq!(address.to_string(), "redis://localhost:6379/1?path=a/b#*");
         let address = read("redis://me@[::1]:7000/15").unwrap();
-        assert_eq!(address.to_string(), "redis://::1:7000/15?path=");
+        assert_eq!(address.to_string(), "redis://[::1]:7000/15?path=");
         for bad in [
             "redis://",
             "redis://localhost",
