@@ -68,6 +68,10 @@ codes! {
     AnnotationInvalid = "annotation-invalid",
     /// A value with no JSON form.
     ValueUnsupported = "value-unsupported",
+    /// A table that is joined to the tasks has no row for this one.
+    JoinMissing = "join-missing",
+    /// A task speaks of a file by its address, and no file is there.
+    MediaDead = "media-dead",
     /// A task that the server refuses, by what it said.
     TaskRefused = "task-refused",
     // Of a source.
@@ -226,6 +230,23 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.0.exit_code
+    }
+
+    /// What it says, without a place: for a way that takes only that.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        let Inner {
+            code,
+            message,
+            help,
+            ..
+        } = *self.0;
+        Fault {
+            code,
+            reason: message,
+            help,
+            offset: 0,
+        }
     }
 
     /// The same error, with the place if it has none yet.

@@ -25,11 +25,12 @@
 //!     ▼
 //! ┌─ main thread, tokio ──────────────────────────────────────────┐
 //! │ deliver    in order, until done or stopped                    │
-//! │ sink       a folder, standard output, a server's projects     │  waits for the disk, or for the server's pace
+//! │ sink       a folder, stdout, Redis, a server's projects       │  waits for the disk, or for the server's pace
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
+//! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
 //!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `partial_file`,
 //! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
@@ -64,9 +65,17 @@ pub mod deliver;
 
 pub mod sink;
 
+// Beside the flow: a web server for the files that tasks speak of.
+
+pub mod serve;
+
 // The server's API, for a sink and the commands that look at what it brought.
 
 pub mod label_studio;
+
+// The servers that hold what tasks speak of.
+
+pub mod fetch;
 
 // What every room may use.
 

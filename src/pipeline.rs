@@ -15,6 +15,7 @@
 
 mod alone;
 mod batching;
+mod media;
 mod reading;
 mod survey;
 
@@ -94,9 +95,13 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let dedupe = plan.normalizer.dedupe.is_some();
     // What came before is known only to those who read it.
     let read_from = from.filter(|_| !dedupe);
-    let Some(input) = survey::input(around, &runtime, read_from)? else {
+    let Some(mut input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
+    let dead = media::dead(around, &runtime, &mut input, read_from)?;
+    if stop.is_tripped() {
+        return Ok(());
+    }
     let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
     let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
     let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
@@ -104,6 +109,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
 
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
+    let normalizer = normalizer.refusing(dead);
     let stages = &around.watch.stages;
     let work = move |chunk| normalize::tasks(&normalizer, chunk);
     let depth = reading::depth(plan.threads);

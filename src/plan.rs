@@ -1,5 +1,6 @@
 //! What will run: sources listed, formats and limits fixed, nothing opened.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 use crate::batch::limits::Limits;
 use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
+use crate::normalize::media::References;
 use crate::read::Reading;
 use crate::source::Source;
 
@@ -37,6 +39,46 @@ pub struct Plan {
     pub max_rejects: Tolerance,
     /// Bytes of standard input that may be kept on the disk, where it has to be read twice.
     pub spool_limit: u64,
+    /// Whether it is looked before the run that the media are there of which tasks speak.
+    pub media_check: Option<MediaCheck>,
+}
+
+/// A look at the media that tasks speak of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaCheck {
+    /// How many are asked for.
+    pub sample: Sample,
+    /// Which fields speak of them.
+    pub references: References,
+}
+
+/// How many media are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// So many, drawn from all: one that is not there ends the run.
+    Some(NonZeroUsize),
+    /// All: records that speak of one that is not there are rejected.
+    All,
+}
+
+/// The largest sample that is drawn: it is held in memory.
+const MOST_SAMPLED: usize = 100_000;
+
+impl std::str::FromStr for Sample {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Sample::All);
+        }
+        let number = text.parse::<NonZeroUsize>().ok();
+        number
+            .filter(|number| number.get() <= MOST_SAMPLED)
+            .map(Sample::Some)
+            .ok_or_else(|| {
+                format!("`{text}` is neither `all` nor a number from 1 to {MOST_SAMPLED}")
+            })
+    }
 }
 
 /// How many records may be rejected before the run ends.
@@ -121,6 +163,7 @@ impl Plan {
             predictions,
             provenance,
             dedupe,
+            join,
             nul,
             ..
         } = &*self.normalizer;
@@ -129,6 +172,10 @@ impl Plan {
         if let Some(from) = predictions {
             normalizer.push(' ');
             normalizer.push_str(&from.decisive());
+        }
+        if let Some(join) = join {
+            normalizer.push(' ');
+            normalizer.push_str(&join.decisive());
         }
         let addresses = self.sources.iter();
         let decisive = Decisive {

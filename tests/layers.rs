@@ -21,9 +21,12 @@ const STAGES: [&str; 7] = [
 ];
 
 /// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
-/// sent, `label_studio` speaks to the server, and `report` is told what all stages did.
-const FLOW: [&str; 11] = [
+/// sent, `label_studio` speaks to the server, and `report` is told what all stages did. `serve` is a web server for the
+/// files of a source, and `fetch` asks other servers for such files.
+const FLOW: [&str; 13] = [
     "source",
+    "serve",
+    "fetch",
     "read",
     "decode",
     "normalize",

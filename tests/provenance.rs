@@ -81,3 +81,19 @@ fn meta_that_is_there_stays() {
         ]
     );
 }
+
+#[test]
+fn where_a_record_is_from_does_not_tell_it_from_one_that_came_before() {
+    let lines = r#"{"a":1}
+{"meta":{"x":1},"data":{"a":1}}
+{"a":2}
+"#;
+    for dedupe in ["content", "a"] {
+        let (tasks, _) = import(&[("t.jsonl", lines.to_owned())], &["--dedupe", dedupe]);
+        let records: Vec<_> = tasks
+            .iter()
+            .map(|task| &task["meta"]["source"]["record"])
+            .collect();
+        assert_eq!(records, [1, 3], "{dedupe}");
+    }
+}

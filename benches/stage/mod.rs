@@ -118,6 +118,8 @@ impl Input {
                 mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                     .expect("no mapping"),
                 predictions: None,
+                join: None,
+                dead: None,
                 nul: Nul::Reject,
                 task_bytes: limits.task_bytes(),
                 separator: b',',
@@ -128,6 +130,7 @@ impl Input {
             memory: 256 << 20,
             max_rejects: Tolerance::Count(0),
             spool_limit: SPOOL_LIMIT,
+            media_check: None,
         }
     }
 

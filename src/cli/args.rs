@@ -1,6 +1,7 @@
 //! What the user typed, validated, nothing opened.
 
 mod runs;
+mod serve;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
 pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
+pub use self::serve::ServeArguments;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
-use crate::plan::Tolerance;
+use crate::plan::{Sample, Tolerance};
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
@@ -41,18 +43,21 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Take a run back: delete its tasks at the target
     Undo(UndoArguments),
+    /// Serve local media to browsers, and list their addresses as a source
+    Serve(ServeArguments),
 }
 
 /// The words and flags of `sluice import`.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ImportArguments {
-    /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
+    /// Files, folders, patterns such as `data/**/*.csv`, `-` for standard input, or `redis://HOST:PORT/DB?path=PREFIX`
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
-    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, or `-` for tasks as JSON
-    /// Lines on standard output; several projects are filled in turn
+    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, keys of a Redis as
+    /// `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects are filled
+    /// in turn
     #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
     pub to: Vec<String>,
 
@@ -115,6 +120,11 @@ pub struct ReadingArguments {
     #[arg(long, value_name = "PREFIX")]
     pub media_url: Option<Prefix>,
 
+    /// Look before the run whether the media are there of which tasks speak by addresses of the web: N of them, where
+    /// one that is missing ends the run, or `all`, where tasks with missing ones are rejected
+    #[arg(long, value_name = "N|all")]
+    pub media_check: Option<Sample>,
+
     /// What a CSV or TSV is, where it is not what the labelling config's TimeSeries asks for
     #[arg(long, value_name = "WHAT")]
     pub series: Option<Series>,
@@ -169,6 +179,15 @@ pub struct FieldArguments {
     /// Give every task a field with this JSON value, such as `--set lang='"en"'`
     #[arg(long, value_name = "KEY=JSON", value_parser = pair)]
     pub set: Vec<(String, String)>,
+
+    /// Put the columns of a table into the tasks: those of the row with the same `--on`, or with the file name of the
+    /// task's media there
+    #[arg(long, value_name = "FILE", requires = "on")]
+    pub join: Option<String>,
+
+    /// The column of the table to join, and the field of the tasks, by which rows and tasks belong together
+    #[arg(long, value_name = "FIELD", requires = "join")]
+    pub on: Option<String>,
 
     /// Do not look whether tasks fit the labelling config
     #[arg(long)]

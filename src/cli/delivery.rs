@@ -4,7 +4,10 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
+
+use indicatif::HumanCount;
 
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
 use super::packed::Manifest;
@@ -12,16 +15,18 @@ use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
-use crate::label_studio::address::Address;
+use crate::label_studio::address::Address as Project;
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::report::progress::Shown;
 use crate::report::summary::summary;
-use crate::report::{Report, Totals, VERSION, Watch};
+use crate::report::{Media, Report, Totals, VERSION, Watch};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
+use crate::sink::redis::Redis;
 use crate::sink::stdout::Stdout;
+use crate::source::redis::{self, Address};
 use crate::source::sniff::Format;
 
 /// The exit code of a command line that asks for what cannot be.
@@ -31,6 +36,7 @@ const USAGE: u8 = 2;
 enum Target {
     Directory(Directory),
     Stdout(Stdout),
+    Redis(Redis),
     LabelStudio(Box<LabelStudio>),
 }
 
@@ -39,6 +45,7 @@ impl Target {
         match self {
             Target::Directory(directory) => directory,
             Target::Stdout(stdout) => stdout,
+            Target::Redis(redis) => redis,
             Target::LabelStudio(projects) => &**projects,
         }
     }
@@ -48,12 +55,13 @@ impl Target {
 pub(super) enum Named {
     Directory(PathBuf),
     Stdout,
+    Redis(Address),
     Projects(Projects),
 }
 
 /// Projects of Label Studio, and how their servers are reached once that is known.
 pub(super) struct Projects {
-    pub(super) addresses: Vec<Address>,
+    pub(super) addresses: Vec<Project>,
     access: OnceCell<Access>,
 }
 
@@ -83,7 +91,7 @@ impl Named {
         match (projects.as_slice(), others.as_slice()) {
             (_, []) => projects
                 .into_iter()
-                .map(|to| Address::parse(to))
+                .map(|to| Project::parse(to))
                 .collect::<Result<_>>()
                 .map(|addresses| {
                     Named::Projects(Projects {
@@ -92,12 +100,13 @@ impl Named {
                     })
                 }),
             ([], [to]) if *to == "-" => Ok(Named::Stdout),
+            ([], [to]) if redis::is_address(to) => redis(to),
             ([], [to]) => match to.split_once("://") {
                 Some((scheme, _)) => Err(Error::new(
                     Code::Usage,
                     format!("`--to {to}`: no target is known by `{scheme}://`"),
                 )
-                .help("name a folder, `-` for standard output, or the address of a Label Studio project")),
+                .help("name a folder, `-` for standard output, `redis://HOST:PORT/DB?path=PREFIX`, or the address of a Label Studio project")),
                 None => Ok(Named::Directory(PathBuf::from(to))),
             },
             _ => Err(Error::new(
@@ -111,7 +120,7 @@ impl Named {
     /// How the tasks of an import are joined there.
     pub(super) fn framing(&self) -> Framing {
         match self {
-            Named::Directory(_) | Named::Projects(_) => ARRAY,
+            Named::Directory(_) | Named::Redis(_) | Named::Projects(_) => ARRAY,
             Named::Stdout => LINES,
         }
     }
@@ -120,6 +129,10 @@ impl Named {
         Ok(match self {
             Named::Directory(path) => Target::Directory(Directory::new(&path, overwrite)),
             Named::Stdout => Target::Stdout(Stdout),
+            Named::Redis(address) => {
+                let journal = server::journal(&arguments.server.reach.state)?;
+                Target::Redis(Redis::new(address, journal.rejects_of(&plan.run)))
+            }
             Named::Projects(projects) => {
                 let DeliveryArguments {
                     server: ServerArguments { interval, reach },
@@ -151,6 +164,19 @@ impl Named {
             }
         })
     }
+}
+
+/// The keys that a word names.
+fn redis(word: &str) -> Result<Named> {
+    let address: Address = word.parse()?;
+    if address.path.is_empty() {
+        return Err(Error::new(
+            Code::Usage,
+            "the tasks would go among all keys of the Redis",
+        )
+        .help("say what their keys start with, as in `redis://localhost:6379/1?path=tasks`"));
+    }
+    Ok(Named::Redis(address))
 }
 
 /// What is to be delivered, and where.
@@ -190,7 +216,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
     let doing = Arc::clone(&target);
     let watch = Arc::new(Watch::new(move || match &*doing {
         Target::LabelStudio(projects) => projects.doing(),
-        Target::Directory(_) | Target::Stdout(_) => None,
+        Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) => None,
     }));
     let bytes = plan.sources.iter().map(|source| source.bytes).sum();
     let shown = Shown::start(&watch, bytes, arguments.quiet);
@@ -202,7 +228,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         version: VERSION,
         run: match &*target {
             Target::LabelStudio(projects) => projects.run_id().to_owned(),
-            Target::Directory(_) | Target::Stdout(_) => plan.run.clone(),
+            Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) => plan.run.clone(),
         },
         complete: error.is_none(),
         error: error.as_ref().map(ToString::to_string),
@@ -220,7 +246,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         // What was asked for cannot be: the folder is left as it was, for the next try.
         Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
-        Target::Stdout(_) | Target::LabelStudio(_) => Ok(()),
+        Target::Stdout(_) | Target::Redis(_) | Target::LabelStudio(_) => Ok(()),
     };
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
@@ -228,6 +254,20 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
     if !arguments.quiet {
         if let Target::LabelStudio(projects) = &*target {
             server::tell(projects);
+        }
+        if let (Target::Redis(redis), None) = (&*target, &error) {
+            let (written, there) = redis.done();
+            eprintln!(
+                "{} keys written, {} were there already",
+                HumanCount(written),
+                HumanCount(there)
+            );
+            if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
+                eprintln!("rejects are in {}", path.display());
+            }
+        }
+        if plan.media_check.is_some() && error.is_none() {
+            looked_at(&watch.media);
         }
         if error.is_none() || report.totals.records > 0 {
             eprintln!("{}", summary(&report, &to.join(" ")));
@@ -271,6 +311,26 @@ fn left_out(plan: &Plan, all: bool) {
     told(&unknown, "files whose names tell no format", "");
     let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
     told(&media, "images, sounds, films and the like", help);
+}
+
+/// Says what was found out about the media that tasks speak of.
+fn looked_at(media: &Media) {
+    let count = |count: &AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
+    let (asked, dead) = (count(&media.asked), count(&media.dead));
+    eprintln!(
+        "{} media asked for, {} of them not there",
+        HumanCount(asked),
+        HumanCount(dead)
+    );
+    let passed_over = count(&media.passed_over);
+    if passed_over > 0 {
+        eprintln!(
+            "warning: {} references are no addresses of the web, and were not looked at",
+            HumanCount(passed_over)
+        );
+    } else if asked == 0 {
+        eprintln!("warning: `--media-check` found no reference to look at");
+    }
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.

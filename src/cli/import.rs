@@ -11,14 +11,20 @@ use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
+use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
-use crate::plan::Plan;
+use crate::normalize::media::References;
+use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::column_types::CsvTypes;
 use crate::source::local;
+
+/// The part of a run's memory that a table to join may take besides.
+const JOIN_SHARE: usize = 4;
 
 /// Runs the command; gives the exit code of a run that came to its end.
 ///
@@ -50,6 +56,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         ..
     } = arguments;
     let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
+    let media_check = reading.media_check;
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
         return Err(no_header());
     }
@@ -89,24 +96,57 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         NulArgument::Reject => Nul::Reject,
         NulArgument::Replace => Nul::Replace,
     };
+    let join = fields
+        .join
+        .iter()
+        .zip(&fields.on)
+        .map(|(table, on)| Join::read(table, on, &limits.reading(), limits.memory / JOIN_SHARE))
+        .next()
+        .transpose()?;
     let fit = config
         .as_ref()
         .filter(|_| !fields.no_validation)
-        .map(|known| Fit::new(Arc::clone(&known.config), known.members.clone(), &mapping))
+        .map(|known| {
+            let joined = join.as_ref().map_or(&[][..], Join::columns);
+            Fit::new(
+                Arc::clone(&known.config),
+                known.members.clone(),
+                &mapping,
+                joined,
+            )
+        })
         .transpose()?;
     let settled = Fields {
         mapping,
         fit,
+        join,
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         nul,
     };
+    let media_check = media_check
+        .map(|sample| self::media_check(sample, known))
+        .transpose()?;
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
+        media_check,
         ..limits.plan(listing, reading, settled, bounds)
     };
     fields.predict(&mut plan, config.map(|known| known.config))?;
     Ok(plan)
+}
+
+/// A look at the media that the labelling config shows; at those that are known by their names where there is none.
+fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<MediaCheck> {
+    let references = References::of(config);
+    if references.are_none() {
+        return Err(Error::new(
+            Code::Usage,
+            "`--media-check`: the labelling config shows no field as an address",
+        )
+        .help("leave it out, or give the tag that shows it `valueType=\"url\"`"));
+    }
+    Ok(MediaCheck { sample, references })
 }
 
 fn no_header() -> Error {

@@ -4,6 +4,7 @@ pub mod args;
 pub mod import;
 pub mod push;
 pub mod runs;
+pub mod serve;
 pub mod undo;
 pub mod verify;
 
@@ -44,6 +45,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Runs(arguments) => runs::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Undo(arguments) => undo::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

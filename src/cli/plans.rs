@@ -10,6 +10,7 @@ use crate::decode::Nul;
 use crate::normalize::Normalizer;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
 use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
@@ -32,6 +33,7 @@ const CHUNK_BYTES: usize = if cfg!(debug_assertions) {
 pub(super) struct Fields {
     pub(super) mapping: Mapping,
     pub(super) fit: Option<Fit>,
+    pub(super) join: Option<Join>,
     pub(super) provenance: bool,
     pub(super) dedupe: Option<Dedupe>,
     pub(super) nul: Nul,
@@ -76,6 +78,8 @@ impl LimitArguments {
                 predictions: None,
                 provenance,
                 dedupe: fields.dedupe,
+                join: fields.join.map(Arc::new),
+                dead: None,
                 nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,
@@ -86,6 +90,7 @@ impl LimitArguments {
             memory: self.memory,
             max_rejects: self.max_rejects,
             spool_limit: SPOOL_LIMIT,
+            media_check: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::read::seen::Prefix;
+pub use crate::source::address::without_secrets;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
 /// read anyway to learn the format.
@@ -182,28 +183,4 @@ fn unread(name: &str, cause: &io::Error) -> Error {
         format!("cannot read it to see whether it has changed: {cause}"),
     )
     .at(|| Spot::source(&without_secrets(name).into()))
-}
-
-/// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
-///
-/// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.
-#[must_use]
-pub fn without_secrets(text: &str) -> String {
-    const ENDS: &[char] = &['"', '\'', '`', '<', '>', '(', ')', '{', '}'];
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(scheme) = rest.find("://") {
-        let (before, after) = rest.split_at(scheme + "://".len());
-        clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || ENDS.contains(&c))
-            .unwrap_or(after.len());
-        let (address, remainder) = after.split_at(end);
-        let address = address.split(['?', '#']).next().unwrap_or_default();
-        let host = address.find('/').unwrap_or(address.len());
-        clean.push_str(&address[address[..host].rfind('@').map_or(0, |at| at + 1)..]);
-        rest = remainder;
-    }
-    clean.push_str(rest);
-    clean
 }

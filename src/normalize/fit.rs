@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use self::beside::Judged;
 use self::misfit::{missing, wrong_type};
+use super::join::Joined;
 use super::mapping::Mapping;
 use crate::decode::scan::{Kind, Value, data_of, members, skip_space};
 use crate::decode::watch::{Watch, is_key};
@@ -75,14 +76,16 @@ impl Type {
 }
 
 impl Fit {
-    /// What `config` asks of tasks whose fields are mapped so; `members`: who may have made annotations, if that is known.
+    /// What `config` asks of tasks whose fields are mapped so, and that get the fields `joined` besides;
+    /// `members`: who may have made annotations, if that is known.
     ///
     /// # Errors
-    /// When a constant does not fit.
+    /// When a constant or a column that is joined does not fit.
     pub fn new(
         config: Arc<LabellingConfig>,
         members: Option<Members>,
         mapping: &Mapping,
+        joined: &[Joined],
     ) -> Result<Fit> {
         let mut needs = Vec::with_capacity(config.keys.len());
         for key in &config.keys {
@@ -96,6 +99,17 @@ impl Fit {
                 below: below.iter().map(|name| (*name).to_owned()).collect(),
                 types: key.types(),
             };
+            if let Some(joined) = joined.iter().find(|joined| joined.name == *name) {
+                // A row is there, or the record is rejected.
+                let mut examples = joined.examples.iter();
+                examples
+                    .try_for_each(|example| need.fits(example))
+                    .map_err(|fault| {
+                        let reason = format!("the column `{name}` to join: {}", fault.reason);
+                        Error::new(Code::Usage, reason)
+                    })?;
+                continue;
+            }
             let constant = mapping.constants().find(|(set, _)| set == name);
             if let Some((_, value)) = constant {
                 need.fits(value).map_err(|fault| {

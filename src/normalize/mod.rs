@@ -8,8 +8,10 @@
 pub mod data_key;
 pub mod dedupe;
 pub mod fit;
+pub mod join;
 pub mod layout;
 pub mod mapping;
+pub mod media;
 pub mod predictions;
 pub mod provenance;
 pub mod tasks;
@@ -19,8 +21,10 @@ use std::sync::Arc;
 use self::dedupe::Dedupe;
 use self::fit::Fit;
 use self::fit::beside::Judged;
+use self::join::Join;
 use self::layout::Layout;
 use self::mapping::Mapping;
+use self::media::Dead;
 use self::predictions::PredictionsFrom;
 use self::provenance::Provenance;
 use self::tasks::{TaskMark, Tasks};
@@ -45,6 +49,10 @@ pub struct Normalizer {
     pub provenance: Option<Provenance>,
     /// By what records that come again are known, if they are to be left out.
     pub dedupe: Option<Dedupe>,
+    /// The fields that a table holds beside the tasks, if there is one.
+    pub join: Option<Arc<Join>>,
+    /// The media that are not there, if any were looked for and are missing.
+    pub dead: Option<Arc<Dead>>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -68,6 +76,18 @@ impl Normalizer {
         }
     }
 
+    /// The same, which refuses tasks that speak of media that are not there.
+    #[must_use]
+    pub fn refusing(self: Arc<Self>, dead: Option<Dead>) -> Arc<Normalizer> {
+        match dead.filter(|dead| !dead.why.is_empty()) {
+            None => self,
+            Some(dead) => Arc::new(Normalizer {
+                dead: Some(Arc::new(dead)),
+                ..(*self).clone()
+            }),
+        }
+    }
+
     /// Whether a table with these columns can be normalized at all.
     ///
     /// # Errors
@@ -76,6 +96,13 @@ impl Normalizer {
         self.mapping.check_columns(columns)?;
         if let Some(fit) = &self.fit {
             fit.columns(columns)?;
+        }
+        if let Some(join) = &self.join {
+            join.check_fields(
+                columns
+                    .iter()
+                    .filter_map(|column| self.mapping.name_of(column)),
+            )?;
         }
         match &self.predictions {
             Some(from) => from.places(columns).map(drop),
@@ -188,6 +215,11 @@ impl Writer<'_> {
 
     /// Ends the task that starts at `start`: a mark and a separator, or a reject if it is too large.
     fn end(&mut self, mark: Mark, start: usize, raw: &[u8]) {
+        if let Some(join) = &self.normalizer.join
+            && let Err(fault) = join.add(&mut self.tasks.bytes, start)
+        {
+            return self.discard(mark, start, fault, raw);
+        }
         let bytes = self.tasks.bytes.len() - start;
         let most = self.normalizer.task_bytes;
         if bytes > most {
@@ -197,6 +229,12 @@ impl Writer<'_> {
                 "leave large fields out with `--pick`, or store them elsewhere and refer to them",
             );
             return self.fault(mark, fault, raw);
+        }
+        if let Some(dead) = &self.normalizer.dead {
+            let task = std::str::from_utf8(&self.tasks.bytes[start..]);
+            if let Some(fault) = dead.fault(task.unwrap_or_default()) {
+                return self.discard(mark, start, fault, raw);
+            }
         }
         if self.normalizer.separator == b'\n' {
             // A line end can only stand between the tokens of JSON text, where a space is as good.

@@ -1,4 +1,4 @@
-//! The reader thread: sources in, chunks out.
+//! The reader thread: sources in, chunks out; in a run, and when sources are looked at before it.
 //!
 //! A place in the order is for a chunk of full size. Small ones, each of which is a small file, share it: else all threads
 //! would wait for one another at each of them, which took ten times as long as the work where other programs ran too.
@@ -9,10 +9,13 @@ use super::Around;
 use super::survey::Input;
 use crate::budget::Budget;
 use crate::buffer::{Buffers, SPARE_BUFFERS};
+use crate::error::Result;
 use crate::in_order::{Closed, Jobs};
 use crate::place::Place;
+use crate::read::column_types::Types;
 use crate::read::seen::Seen;
 use crate::read::{Body, Chunk, Ended, Reader};
+use crate::source::{Source, spool};
 
 /// Places in the order for each worker: one chunk that it works on, and one that waits for its turn.
 const PLACES: usize = 2;
@@ -80,4 +83,55 @@ pub(super) fn read<S, F>(
     jobs.end(outcome);
     drop((waiting, working));
     stopwatch.stop();
+}
+
+/// What is read before the run.
+pub(super) struct Before {
+    /// The sources.
+    pub(super) sources: Vec<Source>,
+    /// The temporary files that stand for some of them, each with what is to be kept in it first.
+    pub(super) spooled: Vec<(Source, Source)>,
+    /// The first record, where that is not the first of all.
+    pub(super) from: Option<Place>,
+    /// Whether what is no table is passed over.
+    pub(super) tables_only: bool,
+    /// The types of the tables' columns, where they are known.
+    pub(super) types: Option<Types>,
+}
+
+impl Before {
+    /// Reads it, and hands it on as jobs.
+    pub(super) fn read<S, F>(
+        &self,
+        around: &Around,
+        jobs: Jobs<Chunk, S, F>,
+        check_columns: &dyn Fn(&[String]) -> Result<()>,
+    ) where
+        S: Iterator + Send + 'static,
+        S::Item: Send,
+        F: Fn(Chunk) -> S + Send + Sync + 'static,
+    {
+        let Around {
+            plan, stop, watch, ..
+        } = around;
+        let reader = Reader {
+            reading: &plan.reading,
+            buffers: &Buffers::new(SPARE_BUFFERS),
+            budget: &Budget::new(plan.memory, stop),
+            threads: plan.threads,
+            stop,
+            progress: Arc::clone(&watch.survey),
+            from: self.from,
+            tables_only: self.tables_only,
+            types: self.types.as_ref(),
+            seen: None,
+            check_columns,
+            submit: &|chunk| jobs.submit(chunk).map_err(|Closed| Ended),
+        };
+        let spooled = self.spooled.iter().try_for_each(|(stand_in, source)| {
+            spool::fill(stand_in, source, plan.spool_limit, stop)
+        });
+        let outcome = spooled.and_then(|()| reader.run(&self.sources));
+        jobs.end(outcome);
+    }
 }

@@ -14,16 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::reading::Before;
 use super::{Around, READER, join, start};
 use crate::batch::tracker::Tracker;
-use crate::budget::Budget;
-use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::csv_types::survey::{Columns, Surveyed, refuses_infinite, survey};
 use crate::error::{Code, Error, Fault, Result};
 use crate::in_order::{self, Answers};
 use crate::place::{Place, SourceId, Spot};
+use crate::read::Chunk;
 use crate::read::column_types::{CsvTypes, Types};
-use crate::read::{Chunk, Ended, Reader};
 use crate::report::Watch;
 use crate::source::Source;
 use crate::source::sniff::Format;
@@ -66,15 +65,7 @@ pub(super) fn input(
     }
     let first = from.map_or(SourceId(0), |place| place.source);
     let read = |source: &Source| source.id >= first;
-    let mut spooled = Vec::new();
-    for source in &mut input.sources {
-        if read(source) && spool::is_stream(source) {
-            let spool = Spool::new(&plan.run, source)?;
-            let stand_in = spool.stands_for(source);
-            spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
-            input.spools.push(spool);
-        }
-    }
+    let spooled = input.stand_ins(around, from)?;
     let sources: Vec<Source> = input.sources.iter().filter(|s| read(s)).cloned().collect();
     let _surveying = Surveying::start(&around.watch);
 
@@ -82,36 +73,19 @@ pub(super) fn input(
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, Chunk::ahead, work)?;
     let tables = Arc::new(AtomicUsize::new(0));
     let (reading, seen, count) = (Arc::clone(around), Arc::clone(&tables), sources.len());
+    let before = Before {
+        sources,
+        spooled,
+        from: None,
+        tables_only: true,
+        types: None,
+    };
     let reader = start(READER, move || {
-        let Around {
-            plan, stop, watch, ..
-        } = &*reading;
-        let budget = Budget::new(plan.memory, stop);
-        let buffers = Buffers::new(SPARE_BUFFERS);
-        let submit = |chunk| jobs.submit(chunk).map_err(|in_order::Closed| Ended);
         let check_columns = |columns: &[String]| {
             seen.fetch_add(1, Ordering::Relaxed);
-            plan.normalizer.mapping.check_columns(columns)
+            reading.plan.normalizer.mapping.check_columns(columns)
         };
-        let reader = Reader {
-            reading: &plan.reading,
-            buffers: &buffers,
-            budget: &budget,
-            threads: plan.threads,
-            stop,
-            progress: Arc::clone(&watch.survey),
-            from: None,
-            tables_only: true,
-            types: None,
-            seen: None,
-            check_columns: &check_columns,
-            submit: &submit,
-        };
-        let spooled = spooled.iter().try_for_each(|(stand_in, source)| {
-            spool::fill(stand_in, source, plan.spool_limit, stop)
-        });
-        let outcome = spooled.and_then(|()| reader.run(&sources));
-        jobs.end(outcome);
+        before.read(&reading, jobs, &check_columns);
     })?;
     let answers = answers.until(&around.stop);
     let merging = Arc::clone(around);
@@ -138,6 +112,31 @@ pub(super) fn input(
     }
     input.types = Some(found.types);
     Ok(Some(input))
+}
+
+impl Input {
+    /// Puts a temporary file in the place of each source from `from` on that can be read only once: it is to be filled
+    /// before it is read. Gives these pairs.
+    ///
+    /// # Errors
+    /// When there can be no such file.
+    pub(super) fn stand_ins(
+        &mut self,
+        around: &Around,
+        from: Option<Place>,
+    ) -> Result<Vec<(Source, Source)>> {
+        let first = from.map_or(SourceId(0), |place| place.source);
+        let mut spooled = Vec::new();
+        for source in &mut self.sources {
+            if source.id >= first && spool::is_stream(source) {
+                let spool = Spool::new(&around.plan.run, source)?;
+                let stand_in = spool.stands_for(source);
+                spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
+                self.spools.push(spool);
+            }
+        }
+        Ok(spooled)
+    }
 }
 
 /// Tells who watches that the columns are looked at, while it is there.

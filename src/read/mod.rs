@@ -48,6 +48,7 @@ use crate::budget::{Budget, Held};
 use crate::buffer::Buffers;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
+pub(crate) use crate::source::SourceFault;
 use crate::source::foreign::Foreign;
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
@@ -248,6 +249,9 @@ impl Reader<'_> {
             Arc::clone(&self.progress),
             self.seen.clone(),
         )));
+        if matches!(source.location, Location::Redis(_)) {
+            return self.values(source, stored);
+        }
         let magic = stored
             .peek(decompress::MAGIC_BYTES)
             .map_err(|e| read_error(&e))?;
@@ -297,18 +301,6 @@ impl Reader<'_> {
         }
     }
 }
-
-/// A fault of a whole source, on its way through `std::io`.
-#[derive(Debug)]
-pub(crate) struct SourceFault(pub Fault);
-
-impl std::fmt::Display for SourceFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.reason)
-    }
-}
-
-impl std::error::Error for SourceFault {}
 
 /// An error of reading or decompressing, as one of a source.
 pub(crate) fn read_error(cause: &std::io::Error) -> Error {

@@ -106,6 +106,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Cuts values that are a line of JSON each into chunks. They are UTF-8, or are rejected one by one.
+    pub(super) fn values(&self, source: &Source, bytes: Peek) -> Result<(), Halt> {
+        if self.tables_only {
+            return Ok(());
+        }
+        let opened = self.open_text(source, bytes, 0, Some(Format::Jsonl))?;
+        self.cut(source, opened)
+    }
+
     /// Cuts what has been opened, from the record on at which reading starts.
     pub(super) fn cut(&self, source: &Source, mut opened: Opened) -> Result<(), Halt> {
         let before = match self.midway(source) {

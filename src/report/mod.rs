@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::DecimalBytes;
+use indicatif::{DecimalBytes, HumanCount};
 use serde::Serialize;
 
 use self::stages::{Account, Stages};
@@ -34,12 +34,27 @@ pub struct Watch {
     pub survey: Arc<Progress>,
     /// Whether it does so now.
     pub surveying: AtomicBool,
+    /// How far the media are looked at of which tasks speak, where they are.
+    pub media: Media,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
     /// What the stages do.
     pub stages: Stages,
     /// What the target is doing, in words.
     doing: Option<Doing>,
+}
+
+/// Media that are looked at before the run.
+#[derive(Debug, Default)]
+pub struct Media {
+    /// Whether they are looked at now.
+    pub looking: AtomicBool,
+    /// Addresses that were asked for.
+    pub asked: AtomicU64,
+    /// Those of them that are not there.
+    pub dead: AtomicU64,
+    /// References that no web server knows, such as those into a bucket; each counts as often as it is met.
+    pub passed_over: AtomicU64,
 }
 
 type Doing = Box<dyn Fn() -> Option<String> + Send + Sync>;
@@ -54,6 +69,7 @@ impl Default for Watch {
             }),
             survey: Arc::default(),
             surveying: AtomicBool::default(),
+            media: Media::default(),
             counters: Counters::default(),
             stages,
             doing: None,
@@ -82,7 +98,7 @@ impl Watch {
         )
     }
 
-    /// What goes on, in words: how far the columns are looked at, or what the target is doing.
+    /// What goes on, in words: how far the columns or the media are looked at, or what the target is doing.
     #[must_use]
     pub fn doing(&self) -> Option<String> {
         if self.surveying.load(Ordering::Relaxed) {
@@ -90,6 +106,15 @@ impl Watch {
             return Some(format!(
                 "finding out the types of columns, {} read",
                 DecimalBytes(bytes)
+            ));
+        }
+        if self.media.looking.load(Ordering::Relaxed) {
+            let asked = self.media.asked.load(Ordering::Relaxed);
+            let dead = self.media.dead.load(Ordering::Relaxed);
+            return Some(format!(
+                "looking whether media are there: {} so far, {} are not",
+                HumanCount(asked),
+                HumanCount(dead)
             ));
         }
         self.doing.as_ref().and_then(|doing| doing())

@@ -10,8 +10,9 @@ use walkdir::WalkDir;
 
 use super::address::Prefix;
 use super::foreign::Foreign;
+use super::redis::values::Values;
 use super::sniff::Format;
-use super::{Location, Source};
+use super::{Location, Source, redis};
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 
@@ -44,7 +45,7 @@ pub fn list(words: &[String]) -> Result<Listing> {
 }
 
 /// Lists what `words` stand for: a file, a folder (all its files, recursively), a pattern such as `data/**/*.csv`, or
-/// `-` for standard input.
+/// `-` for standard input, or the address of keys of a Redis.
 ///
 /// In folders, hidden files, files that other tools leave as marks (`_SUCCESS`) and what a directory target of sluice
 /// holds beside its imports are passed over; a file whose name tells no format is left out and listed as such. A file
@@ -63,6 +64,8 @@ pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
         let path = Path::new(word);
         if word == "-" {
             listing.add("-", Location::Stdin, None, None)?;
+        } else if redis::is_address(word) {
+            listing.add(word, Location::Redis(word.parse()?), None, None)?;
         } else if path.is_dir() {
             let before = listing.sources.len();
             listing.folder(path, taking)?;
@@ -313,6 +316,7 @@ impl Read for Stored {
 pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
         Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
+        Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
         Location::File(path) | Location::Referred(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;

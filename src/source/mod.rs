@@ -1,17 +1,20 @@
-//! **Takes** the words on the command line: files, folders, patterns, `-`.
+//! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of Redis.
 //! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
-//! **Waits on** the file system.
+//! **Waits on** the file system, and on a Redis.
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
 pub mod address;
 pub mod foreign;
 pub mod local;
+pub mod media;
+pub mod redis;
 pub mod sniff;
 pub mod spool;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::error::Fault;
 use crate::place::SourceId;
 
 /// One thing to read.
@@ -38,4 +41,18 @@ pub enum Location {
     Referred(PathBuf),
     /// Standard input.
     Stdin,
+    /// The values under some keys of a Redis.
+    Redis(redis::Address),
 }
+
+/// A fault of a whole source, on its way through `std::io`.
+#[derive(Debug)]
+pub(crate) struct SourceFault(pub Fault);
+
+impl std::fmt::Display for SourceFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.reason)
+    }
+}
+
+impl std::error::Error for SourceFault {}

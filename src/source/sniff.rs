@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::IgnoredAny;
 
+use super::media;
+
 /// How the records of a source are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Format {
@@ -85,15 +87,6 @@ const SUFFIXES: &[(&str, Format)] = &[
     ("ipc", Format::Arrow),
 ];
 
-/// The suffixes of files that Label Studio shows, and that a task speaks of by their address: those that it takes itself
-/// (core/settings/base.py, `SUPPORTED_EXTENSIONS`), and what else browsers play and show.
-const MEDIA: &[&str] = &[
-    "bmp", "flac", "gif", "jpg", "jpeg", "m4a", "mp3", "ogg", "png", "svg", "wav", "mp4", "webm",
-    "webp", "pdf", // its own
-    "aac", "avif", "avi", "ico", "jfif", "m4v", "mkv", "mov", "mpeg", "mpg", "oga", "ogv", "opus",
-    "tif", "tiff", "weba",
-];
-
 /// The suffixes that a compressed file's name ends in, after that of its content.
 const COMPRESSED: &[&str] = &["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4"];
 
@@ -103,7 +96,7 @@ impl Format {
     pub fn of_name(name: &str) -> Option<Format> {
         let lower = name.to_ascii_lowercase();
         let (_, suffix) = uncompressed(&lower).rsplit_once('.')?;
-        if MEDIA.contains(&suffix) {
+        if media::type_of(suffix).is_some() {
             return Some(Format::Reference);
         }
         SUFFIXES
@@ -134,6 +127,26 @@ pub(super) fn uncompressed(name: &str) -> &str {
         Some((inner, suffix)) if COMPRESSED.contains(&suffix) => inner,
         _ => name,
     }
+}
+
+/// The content type that HTTP gives a file of this name; none where the name tells neither media nor text.
+#[must_use]
+pub fn content_type(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    let (_, suffix) = lower.rsplit_once('.')?;
+    media::type_of(suffix).or_else(|| {
+        let (_, format) = SUFFIXES.iter().find(|(known, _)| *known == suffix)?;
+        Some(match format {
+            Format::Csv => "text/csv; charset=utf-8",
+            Format::Tsv => "text/tab-separated-values; charset=utf-8",
+            Format::Txt => "text/plain; charset=utf-8",
+            Format::Html => "text/html; charset=utf-8",
+            // An XML document says itself how it is encoded.
+            Format::Xml => "application/xml",
+            Format::Json | Format::Jsonl | Format::Rejects => "application/json",
+            Format::Parquet | Format::Arrow | Format::Reference => "application/octet-stream",
+        })
+    })
 }
 
 impl fmt::Display for Format {

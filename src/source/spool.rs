@@ -26,7 +26,7 @@ pub struct Spool {
 pub fn is_stream(source: &Source) -> bool {
     match &source.location {
         Location::Stdin => true,
-        Location::Referred(_) => false,
+        Location::Referred(_) | Location::Redis(_) => false,
         Location::File(path) => fs::metadata(path).is_ok_and(|about| !about.is_file()),
     }
 }
@@ -103,7 +103,7 @@ impl Drop for Spool {
 
 fn too_large(limit: u64) -> Error {
     let reason = format!(
-        "more than {limit} bytes: to find out the types of its columns it is read twice, and kept on the disk meanwhile"
+        "more than {limit} bytes: it is read twice, before the run and in it, and kept on the disk meanwhile"
     );
     Error::new(Code::SourceRead, reason)
         .help("raise `--spool-limit`, or write it to a file and import that")

@@ -181,6 +181,8 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
             mapping: Mapping::new(None, Vec::new(), Vec::new(), "text".to_owned())
                 .expect("no mapping"),
             predictions: None,
+            join: None,
+            dead: None,
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',
@@ -191,6 +193,7 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         memory: options.memory,
         max_rejects: options.max_rejects,
         spool_limit: SPOOL_LIMIT,
+        media_check: None,
     }
 }
 

@@ -110,16 +110,18 @@ impl LabelStudio {
         Ok((log, false))
     }
 
-    /// The first source that is not what it was when the run began. Of standard input nothing is known: what was read
+    /// The first source that is not what it was when the run began. Of standard input and of a Redis nothing is known: what was read
     /// of it then is compared while it is read again.
     fn changed(&self, log: &RunLog) -> Result<Option<(SourceIdentity, Change)>> {
         for known in log.sources()? {
             let source = self.asked.sources.get(known.id.0 as usize);
             let change = match source.map(|source| &source.location) {
                 Some(Location::File(path)) => known.change_in_file(path)?,
-                Some(Location::Stdin) if log.run().state == RunState::Done => Some(Change::Time),
+                Some(Location::Stdin | Location::Redis(_)) if log.run().state == RunState::Done => {
+                    Some(Change::Time)
+                }
                 // Of a file that is not opened the task has no more than the address.
-                Some(Location::Stdin | Location::Referred(_)) => None,
+                Some(Location::Stdin | Location::Redis(_) | Location::Referred(_)) => None,
                 None => Some(Change::Name),
             };
             if let Some(change) = change {
@@ -129,11 +131,13 @@ impl LabelStudio {
         Ok(None)
     }
 
-    /// How standard input is to be known when it is read again. Files were compared already, and are read from where
+    /// How standard input, or a Redis, is to be known when it is read again. Files were compared already, and are read from where
     /// the run stopped.
     fn seen_again(&self, log: &RunLog, place: Place) -> Result<Option<Seen>> {
-        let stdin =
-            |source: &&Source| source.id == place.source && source.location == Location::Stdin;
+        let stdin = |source: &&Source| {
+            source.id == place.source
+                && matches!(source.location, Location::Stdin | Location::Redis(_))
+        };
         if self.asked.accept_changed_sources || !self.asked.sources.iter().any(|s| stdin(&s)) {
             return Ok(None);
         }
@@ -148,7 +152,7 @@ impl LabelStudio {
     fn identities(&self) -> Result<Vec<SourceIdentity>> {
         let identity = |source: &Source| match &source.location {
             Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
-            Location::Stdin | Location::Referred(_) => {
+            Location::Stdin | Location::Redis(_) | Location::Referred(_) => {
                 Ok(SourceIdentity::named(source.id, &source.name))
             }
         };

@@ -1,0 +1,247 @@
+//! **Takes** addresses of files that tasks speak of.
+//! **Gives** whether a file is there, without reading it.
+//! **Waits on** the servers of these addresses, each of them only so many times at once.
+//! **To add one:** another question to a server is a method of [`Fetcher`].
+//!
+//! Addresses are data, and strangers' servers answer: nothing here knows a token, redirects hand on no credentials, every
+//! answer has a time by which it must be there, and no body is read that nobody wants.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{RANGE, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use url::{Host as Named, Url};
+
+use crate::error::{Code, Error, Result};
+
+/// Requests to one server at once: a browser has six.
+const AT_ONE_HOST: usize = 16;
+
+/// How often a file is asked for before what goes wrong in passing is taken for good.
+const TRIES: u32 = 4;
+
+/// The time before the second try; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest that is waited because a server asks to.
+const MOST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Files in a row that a server gave no answer about, after which each other is asked for once only.
+const GIVEN_UP_AFTER: u32 = 2 * AT_ONE_HOST as u32;
+
+/// Servers that are remembered.
+const HOSTS: usize = 10_000;
+
+/// How long servers may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For a connection.
+    pub connect: Duration,
+    /// For an answer.
+    pub answer: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Asks servers about files.
+pub struct Fetcher {
+    /// By way of a proxy, where the environment names one.
+    outside: Client,
+    /// For servers on this machine.
+    inside: Client,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// What is known of one server.
+struct Host {
+    places: Semaphore,
+    /// Files in a row that it gave no answer about.
+    silent: AtomicU32,
+}
+
+/// Why a file cannot be had.
+enum Trouble {
+    /// It may be had later; the server may have said when.
+    Passing(String, Option<Duration>),
+    /// It never can.
+    Lasting(String),
+}
+
+impl Fetcher {
+    /// Knows no server yet.
+    ///
+    /// # Errors
+    /// When the machine's certificates cannot be read.
+    pub fn new(times: Times) -> Result<Fetcher> {
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(times.connect)
+                .timeout(times.answer)
+                // The credentials of an address are for its own server; these are left out on the way to another.
+                .redirect(redirect::Policy::limited(5))
+                .referer(false)
+                .retry(retry::never())
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|e| {
+                Error::new(
+                    Code::Usage,
+                    format!("cannot set up connections to servers of media: {e}"),
+                )
+            })
+        };
+        Ok(Fetcher {
+            outside: built(builder())?,
+            inside: built(builder().no_proxy())?,
+            hosts: Mutex::default(),
+        })
+    }
+
+    /// Whether there is a file at an address, by `HEAD`, or by its first byte where a server does not answer that.
+    ///
+    /// # Errors
+    /// Why it cannot be had, in words that follow its address.
+    pub async fn is_there(&self, address: &str) -> Result<(), String> {
+        let url = Url::parse(address).map_err(|e| format!("is no address: {e}"))?;
+        let client = if is_loopback(&url) {
+            &self.inside
+        } else {
+            &self.outside
+        };
+        let host = self.host(&url);
+        // Whoever waits because the server asks to keeps the place: fewer ask meanwhile.
+        let _place = host.places.acquire().await;
+        let mut tries = 0;
+        loop {
+            let trouble = match look(client, &url).await {
+                Ok(()) => {
+                    host.silent.store(0, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(Trouble::Lasting(why)) => {
+                    host.silent.store(0, Ordering::Relaxed);
+                    return Err(why);
+                }
+                Err(Trouble::Passing(why, after)) => (why, after),
+            };
+            tries += 1;
+            let (why, after) = trouble;
+            if tries == TRIES || host.silent.load(Ordering::Relaxed) >= GIVEN_UP_AFTER {
+                host.silent.fetch_add(1, Ordering::Relaxed);
+                let times = if tries == 1 { "" } else { ", several times" };
+                return Err(format!("{why}{times}"));
+            }
+            let pause = FIRST_PAUSE * 2_u32.pow(tries - 1);
+            sleep(after.unwrap_or_default().min(MOST_PATIENCE).max(pause)).await;
+        }
+    }
+
+    fn host(&self, url: &Url) -> Arc<Host> {
+        let name = url.origin().ascii_serialization();
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS && !hosts.contains_key(&name) {
+            // Those that are being asked are held by those who ask.
+            hosts.retain(|_, host| Arc::strong_count(host) > 1);
+        }
+        let new = || {
+            Arc::new(Host {
+                places: Semaphore::new(AT_ONE_HOST),
+                silent: AtomicU32::new(0),
+            })
+        };
+        Arc::clone(hosts.entry(name).or_insert_with(new))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Named::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Named::Ipv4(ip)) => ip.is_loopback(),
+        Some(Named::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// Asks once.
+async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
+    let ask = |method| client.request(method, url.clone());
+    let answer = sent(ask(Method::HEAD)).await?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    if let Some(trouble) = passing(&answer) {
+        return Err(trouble);
+    }
+    // Many servers do not know HEAD, and signed addresses are good for GET alone.
+    let answer = sent(ask(Method::GET).header(RANGE, "bytes=0-0")).await?;
+    let status = answer.status();
+    if let Some(trouble) = passing(&answer) {
+        return Err(trouble);
+    }
+    // An empty file has no first byte.
+    if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE {
+        // The byte is taken, so that the connection is good for more; a whole file is not.
+        if status == StatusCode::PARTIAL_CONTENT && answer.content_length().is_some_and(|n| n <= 1)
+        {
+            let _ = answer.bytes().await;
+        }
+        return Ok(());
+    }
+    Err(Trouble::Lasting(format!("answers {status}")))
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
+    request.send().await.map_err(|e| {
+        let lasting = e.is_builder() || e.is_redirect();
+        let why = if e.is_timeout() {
+            "does not answer in time".to_owned()
+        } else if e.is_redirect() {
+            "is redirected without end".to_owned()
+        } else {
+            format!("cannot be reached: {}", innermost(&e.without_url()))
+        };
+        if lasting {
+            Trouble::Lasting(why)
+        } else {
+            Trouble::Passing(why, None)
+        }
+    })
+}
+
+/// Whether an answer is one that another may follow.
+fn passing(answer: &Response) -> Option<Trouble> {
+    let status = answer.status();
+    let is_busy = status == StatusCode::TOO_MANY_REQUESTS;
+    let is_broken = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+    (is_busy || is_broken).then(|| {
+        let after = answer.headers().get(RETRY_AFTER);
+        let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        Trouble::Passing(
+            format!("answers {status}"),
+            seconds.map(Duration::from_secs),
+        )
+    })
+}
+
+/// What an error says at its end: those before it say where it comes by.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
+}
