@@ -16,6 +16,7 @@ use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
 use crate::sink::label_studio::spread::TITLE;
+use crate::sink::objects::Layout;
 use crate::source::address::Prefix;
 use crate::source::sniff::Format;
 
@@ -47,18 +48,23 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ImportArguments {
-    /// Files, folders, patterns such as `data/**/*.csv`, or `-` for standard input
+    /// Files, folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
+    /// addresses of files (`https://`), or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
-    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, or `-` for tasks as JSON
-    /// Lines on standard output; several projects are filled in turn
+    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, a prefix in a bucket, or `-`
+    /// for tasks as JSON Lines on standard output; several projects are filled in turn
     #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
     pub to: Vec<String>,
 
-    /// Remove what an earlier run left in the target folder
+    /// Remove what an earlier run left in the target folder or prefix
     #[arg(long)]
     pub overwrite: bool,
+
+    /// What is an object in a bucket
+    #[arg(long, value_name = "WHAT", default_value = "import")]
+    pub layout: Layout,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

@@ -28,8 +28,10 @@ pub(super) struct Known {
 pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
     let path = arguments.fields.label_config.as_deref();
     let (config, members) = match (path, named) {
-        (None, Named::Directory(_) | Named::Stdout) => return Ok(None),
-        (Some(path), Named::Directory(_) | Named::Stdout) => (from_file(path)?, None),
+        (None, Named::Directory(_) | Named::Stdout | Named::Objects(_)) => return Ok(None),
+        (Some(path), Named::Directory(_) | Named::Stdout | Named::Objects(_)) => {
+            (from_file(path)?, None)
+        }
         (path, Named::Projects(projects)) => {
             let config = path.map(from_file).transpose()?;
             from_server(arguments, projects, config)?

@@ -8,6 +8,8 @@ use std::time::UNIX_EPOCH;
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::read::seen::Prefix;
+pub use crate::source::address::without_secrets;
+use crate::source::remote::Remote;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
 /// read anyway to learn the format.
@@ -29,6 +31,8 @@ pub struct SourceIdentity {
     pub modified: Option<i64>,
     /// BLAKE3 of its first [`HEAD_BYTES`] as stored, in hexadecimal.
     pub head_digest: Option<String>,
+    /// What its store calls this version of it: the `ETag` of an object.
+    pub version: Option<String>,
     /// The part of it that has been read for imports.
     pub prefix: Option<Prefix>,
 }
@@ -47,6 +51,8 @@ pub enum Change {
     },
     /// Its first bytes are others.
     Head,
+    /// Its store calls it another version.
+    Version,
     /// The part that was read already is not the same.
     Prefix,
     /// It was written since, though size and content are the same as far as they were read.
@@ -64,7 +70,18 @@ impl SourceIdentity {
             bytes: None,
             modified: None,
             head_digest: None,
+            version: None,
             prefix: None,
+        }
+    }
+
+    /// What is fetched, as it was when it was listed. Nothing is read.
+    #[must_use]
+    pub fn of_remote(id: SourceId, name: &str, remote: &Remote) -> Self {
+        SourceIdentity {
+            bytes: remote.bytes(),
+            version: remote.version().map(str::to_owned),
+            ..Self::named(id, name)
         }
     }
 
@@ -110,6 +127,12 @@ impl SourceIdentity {
         Ok(self.change_to(&now))
     }
 
+    /// Compares what was recorded with what is fetched, as it was listed now.
+    #[must_use]
+    pub fn change_in_remote(&self, remote: &Remote) -> Option<Change> {
+        self.change_to(&Self::of_remote(self.id, &self.name, remote))
+    }
+
     /// Compares what was recorded with what is there `now`. Parts read are compared if they are of one length.
     #[must_use]
     pub fn change_to(&self, now: &SourceIdentity) -> Option<Change> {
@@ -124,6 +147,9 @@ impl SourceIdentity {
         }
         if differ(self.head_digest.as_ref(), now.head_digest.as_ref()) {
             return Some(Change::Head);
+        }
+        if differ(self.version.as_ref(), now.version.as_ref()) {
+            return Some(Change::Version);
         }
         let length = |prefix: &&Prefix| {
             Some(prefix.bytes) == self.prefix.as_ref().map(|recorded| recorded.bytes)
@@ -160,6 +186,7 @@ impl Change {
             Change::Name => "another one stands in its place".to_owned(),
             Change::Size { then, now } => format!("it had {then} bytes, now it has {now}"),
             Change::Head => "it begins differently".to_owned(),
+            Change::Version => "its store has another version of it".to_owned(),
             Change::Prefix => "the part that was sent already is not the same".to_owned(),
             Change::Time => "it was written to".to_owned(),
         };
@@ -182,28 +209,4 @@ fn unread(name: &str, cause: &io::Error) -> Error {
         format!("cannot read it to see whether it has changed: {cause}"),
     )
     .at(|| Spot::source(&without_secrets(name).into()))
-}
-
-/// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
-///
-/// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.
-#[must_use]
-pub fn without_secrets(text: &str) -> String {
-    const ENDS: &[char] = &['"', '\'', '`', '<', '>', '(', ')', '{', '}'];
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(scheme) = rest.find("://") {
-        let (before, after) = rest.split_at(scheme + "://".len());
-        clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || ENDS.contains(&c))
-            .unwrap_or(after.len());
-        let (address, remainder) = after.split_at(end);
-        let address = address.split(['?', '#']).next().unwrap_or_default();
-        let host = address.find('/').unwrap_or(address.len());
-        clean.push_str(&address[address[..host].rfind('@').map_or(0, |at| at + 1)..]);
-        rest = remainder;
-    }
-    clean.push_str(rest);
-    clean
 }

@@ -20,7 +20,9 @@ pub mod cut_whole;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+mod fetched;
 pub mod files;
+mod groups_ahead;
 pub mod line_ends;
 mod midway;
 pub mod names;
@@ -43,6 +45,7 @@ use self::peek::Peek;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
 use crate::buffer::{Buffer, Buffers};
+pub(crate) use crate::error::SourceFault;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
 use crate::source::foreign::Foreign;
@@ -334,10 +337,10 @@ impl Reader<'_> {
             if let Some(seen) = &self.seen {
                 seen.leave();
             }
-            let file = local::open_file(source)?;
+            let file = positioned::open(source)?;
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),
-                _ => self.ipc_file(source, file),
+                _ => self.ipc_file(source, &file),
             };
         }
         let plain = match compression {
@@ -366,18 +369,6 @@ impl Reader<'_> {
         }
     }
 }
-
-/// A fault of a whole source, on its way through `std::io`.
-#[derive(Debug)]
-pub(crate) struct SourceFault(pub Fault);
-
-impl std::fmt::Display for SourceFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.reason)
-    }
-}
-
-impl std::error::Error for SourceFault {}
 
 /// An error of reading or decompressing, as one of a source.
 pub(crate) fn read_error(cause: &std::io::Error) -> Error {

@@ -1,4 +1,4 @@
-//! Addresses of files that a task speaks of: a prefix, and the file's path after it.
+//! Addresses of files that a task speaks of: a prefix, and the file's path after it; and addresses without their secrets.
 
 use std::fmt;
 use std::path::{Component, Path};
@@ -72,4 +72,28 @@ pub fn percent_encode(bytes: &[u8], out: &mut String) {
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
+}
+
+/// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
+///
+/// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    const ENDS: &[char] = &['"', '\'', '`', '<', '>', '(', ')', '{', '}'];
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(scheme) = rest.find("://") {
+        let (before, after) = rest.split_at(scheme + "://".len());
+        clean.push_str(before);
+        let end = after
+            .find(|c: char| c.is_whitespace() || ENDS.contains(&c))
+            .unwrap_or(after.len());
+        let (address, remainder) = after.split_at(end);
+        let address = address.split(['?', '#']).next().unwrap_or_default();
+        let host = address.find('/').unwrap_or(address.len());
+        clean.push_str(&address[address[..host].rfind('@').map_or(0, |at| at + 1)..]);
+        rest = remainder;
+    }
+    clean.push_str(rest);
+    clean
 }

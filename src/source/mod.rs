@@ -1,17 +1,19 @@
-//! **Takes** the words on the command line: files, folders, patterns, `-`.
+//! **Takes** the words on the command line: files, folders, patterns, addresses of stores, `-`.
 //! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
-//! **Waits on** the file system.
+//! **Waits on** the file system, and on the network by way of [`remote`].
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
 pub mod address;
 pub mod foreign;
 pub mod local;
+pub mod remote;
 pub mod sniff;
 pub mod spool;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::remote::Remote;
 use crate::place::SourceId;
 
 /// One thing to read.
@@ -38,4 +40,6 @@ pub enum Location {
     Referred(PathBuf),
     /// Standard input.
     Stdin,
+    /// Bytes that are fetched.
+    Remote(Remote),
 }
