@@ -295,3 +295,15 @@ impl From<Fault> for Error {
         }
     }
 }
+
+/// A fault of a whole source, on its way through `std::io`.
+#[derive(Debug)]
+pub(crate) struct SourceFault(pub Fault);
+
+impl fmt::Display for SourceFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.reason)
+    }
+}
+
+impl std::error::Error for SourceFault {}

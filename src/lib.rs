@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   source     which files, and what they are                          paths, first bytes
+//!              files, objects in buckets, files behind HTTP            fetched ahead by a thread of its own
 //!     │
 //!     ▼
 //! ┌─ reader thread ───────────────────────────────────────────────┐
@@ -25,7 +26,7 @@
 //!     ▼
 //! ┌─ main thread, tokio ──────────────────────────────────────────┐
 //! │ deliver    in order, until done or stopped                    │
-//! │ sink       a folder, stdout, Redis, a server's projects       │  waits for the disk, or for the server's pace
+//! │ sink       a folder, a bucket, Redis, stdout, projects      │  waits for the disk, or for the server's pace
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!

@@ -1,4 +1,5 @@
-//! The only file that makes threads, channels and the runtime.
+//! The only file that makes threads, channels and the runtime, but for the thread that fetches what is remote
+//! ([`crate::source::remote::thread`]).
 //!
 //! ```text
 //! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
@@ -11,7 +12,9 @@
 //! proceeds, and if not, the oldest job ends, since the batcher wakes it whenever it takes an answer of it. The batcher
 //! otherwise waits for delivery alone, and delivery for the disk or the network; the writer thread, which it waits for
 //! where imports are files, waits for the disk alone. Whoever ends early closes its channel, which ends those before it,
-//! and trips [`Stop`], which wakes whoever waits for memory.
+//! and trips [`Stop`], which wakes whoever waits for memory. What is remote is waited for by the reader, and by the job of
+//! a row group that is too large to be fetched ahead; the thread that fetches waits for the network, and for a reader to
+//! take what came, but never holds what a reader waits for.
 
 mod alone;
 mod batching;

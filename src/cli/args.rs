@@ -18,6 +18,7 @@ use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
 use crate::sink::label_studio::spread::TITLE;
+use crate::sink::objects::Layout;
 use crate::source::address::Prefix;
 use crate::source::sniff::Format;
 
@@ -51,19 +52,24 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ImportArguments {
-    /// Files, folders, patterns such as `data/**/*.csv`, `-` for standard input, or `redis://HOST:PORT/DB?path=PREFIX`
+    /// Files, folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
+    /// addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
-    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, keys of a Redis as
-    /// `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects are filled
-    /// in turn
+    /// Where imports go: a Label Studio project's address as the browser shows it, a folder, a prefix in a bucket, keys of
+    /// a Redis as `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects
+    /// are filled in turn
     #[arg(long, value_name = "TARGET", default_value = "sluice-out")]
     pub to: Vec<String>,
 
-    /// Remove what an earlier run left in the target folder
+    /// Remove what an earlier run left in the target folder or prefix
     #[arg(long)]
     pub overwrite: bool,
+
+    /// What is an object in a bucket
+    #[arg(long, value_name = "WHAT", default_value = "import")]
+    pub layout: Layout,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

@@ -28,8 +28,10 @@ pub(super) struct Known {
 pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
     let path = arguments.fields.label_config.as_deref();
     let (config, members) = match (path, named) {
-        (None, Named::Directory(_) | Named::Stdout | Named::Redis(_)) => return Ok(None),
-        (Some(path), Named::Directory(_) | Named::Stdout | Named::Redis(_)) => {
+        (None, Named::Directory(_) | Named::Stdout | Named::Objects(_) | Named::Redis(_)) => {
+            return Ok(None);
+        }
+        (Some(path), Named::Directory(_) | Named::Stdout | Named::Objects(_) | Named::Redis(_)) => {
             (from_file(path)?, None)
         }
         (path, Named::Projects(projects)) => {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
-use super::packed::Manifest;
+use super::packed::{self, Manifest};
 use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
@@ -24,9 +24,11 @@ use crate::report::{Media, Report, Totals, VERSION, Watch};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
+use crate::sink::objects::{Layout, Objects};
 use crate::sink::redis::Redis;
 use crate::sink::stdout::Stdout;
 use crate::source::redis::{self, Address};
+use crate::source::remote;
 use crate::source::sniff::Format;
 
 /// The exit code of a command line that asks for what cannot be.
@@ -37,6 +39,7 @@ enum Target {
     Directory(Directory),
     Stdout(Stdout),
     Redis(Redis),
+    Objects(Box<Objects>),
     LabelStudio(Box<LabelStudio>),
 }
 
@@ -46,6 +49,7 @@ impl Target {
             Target::Directory(directory) => directory,
             Target::Stdout(stdout) => stdout,
             Target::Redis(redis) => redis,
+            Target::Objects(objects) => &**objects,
             Target::LabelStudio(projects) => &**projects,
         }
     }
@@ -56,6 +60,7 @@ pub(super) enum Named {
     Directory(PathBuf),
     Stdout,
     Redis(Address),
+    Objects(remote::bucket::Address),
     Projects(Projects),
 }
 
@@ -101,12 +106,15 @@ impl Named {
                 }),
             ([], [to]) if *to == "-" => Ok(Named::Stdout),
             ([], [to]) if redis::is_address(to) => redis(to),
+            ([], [to]) if let Some(address) = remote::bucket::Address::parse(to)? => {
+                Ok(Named::Objects(address))
+            }
             ([], [to]) => match to.split_once("://") {
                 Some((scheme, _)) => Err(Error::new(
                     Code::Usage,
                     format!("`--to {to}`: no target is known by `{scheme}://`"),
                 )
-                .help("name a folder, `-` for standard output, `redis://HOST:PORT/DB?path=PREFIX`, or the address of a Label Studio project")),
+                .help("name a folder, `-` for standard output, a prefix such as `s3://bucket/prefix`, `redis://HOST:PORT/DB?path=PREFIX`, or the address of a Label Studio project")),
                 None => Ok(Named::Directory(PathBuf::from(to))),
             },
             _ => Err(Error::new(
@@ -120,13 +128,28 @@ impl Named {
     /// How the tasks of an import are joined there.
     pub(super) fn framing(&self) -> Framing {
         match self {
-            Named::Directory(_) | Named::Redis(_) | Named::Projects(_) => ARRAY,
+            Named::Directory(_) | Named::Redis(_) | Named::Projects(_) | Named::Objects(_) => ARRAY,
             Named::Stdout => LINES,
         }
     }
 
-    fn open(self, arguments: &DeliveryArguments, overwrite: bool, plan: &Plan) -> Result<Target> {
+    fn open(self, arguments: &DeliveryArguments, place: Placing, plan: &Plan) -> Result<Target> {
+        let Placing { overwrite, layout } = place;
+        if layout == Layout::Storage && !matches!(self, Named::Objects(_)) {
+            return Err(Error::new(
+                Code::Usage,
+                "`--layout storage` is for a target in a bucket",
+            )
+            .help("name one with `--to`, such as `s3://bucket/prefix`"));
+        }
         Ok(match self {
+            Named::Objects(address) => {
+                let objects = Objects::new(&address, layout, overwrite, &plan.run)?;
+                if !arguments.quiet {
+                    eprintln!("{}", objects.told());
+                }
+                Target::Objects(Box::new(objects))
+            }
             Named::Directory(path) => Target::Directory(Directory::new(&path, overwrite)),
             Named::Stdout => Target::Stdout(Stdout),
             Named::Redis(address) => {
@@ -179,6 +202,15 @@ fn redis(word: &str) -> Result<Named> {
     Ok(Named::Redis(address))
 }
 
+/// How what is delivered is placed at a target.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Placing {
+    /// Whether what an earlier run left there is removed.
+    pub(super) overwrite: bool,
+    /// What is an object there.
+    pub(super) layout: Layout,
+}
+
 /// What is to be delivered, and where.
 pub(super) struct Delivery<'a> {
     /// When the command began.
@@ -189,8 +221,8 @@ pub(super) struct Delivery<'a> {
     pub(super) named: Named,
     /// The same as the user wrote it.
     pub(super) to: &'a [String],
-    /// Whether what an earlier run left there is removed.
-    pub(super) overwrite: bool,
+    /// How it is placed there.
+    pub(super) placing: Placing,
     /// How it is delivered.
     pub(super) arguments: &'a DeliveryArguments,
 }
@@ -205,18 +237,18 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         plan,
         named,
         to,
-        overwrite,
+        placing,
         arguments,
     } = delivery;
     let plan = Arc::new(plan);
-    let target = Arc::new(named.open(arguments, overwrite, &plan)?);
+    let target = Arc::new(named.open(arguments, placing, &plan)?);
     if !arguments.quiet {
         left_out(&plan, arguments.verbose > 0);
     }
     let doing = Arc::clone(&target);
     let watch = Arc::new(Watch::new(move || match &*doing {
         Target::LabelStudio(projects) => projects.doing(),
-        Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) => None,
+        Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => None,
     }));
     let bytes = plan.sources.iter().map(|source| source.bytes).sum();
     let shown = Shown::start(&watch, bytes, arguments.quiet);
@@ -228,7 +260,9 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         version: VERSION,
         run: match &*target {
             Target::LabelStudio(projects) => projects.run_id().to_owned(),
-            Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) => plan.run.clone(),
+            Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => {
+                plan.run.clone()
+            }
         },
         complete: error.is_none(),
         error: error.as_ref().map(ToString::to_string),
@@ -246,6 +280,13 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         // What was asked for cannot be: the folder is left as it was, for the next try.
         Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
+        // What is there without a manifest does not count, and is not written again.
+        Target::Objects(_) if error.is_some() => Ok(()),
+        Target::Objects(objects) => {
+            let manifest = Manifest::of(&plan, &report)?.to_json()?;
+            let same = packed::same_but_run(&manifest);
+            objects.finish(manifest, same)
+        }
         Target::Stdout(_) | Target::Redis(_) | Target::LabelStudio(_) => Ok(()),
     };
     if let Some(path) = &arguments.report {

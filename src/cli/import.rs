@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::args::{ImportArguments, NulArgument};
 use super::config;
-use super::delivery::{self, Delivery, Named};
+use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
 use super::plans::Fields;
 use crate::batch::limits::Limits;
@@ -39,7 +39,10 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
         plan,
         named,
         to: &arguments.to,
-        overwrite: arguments.overwrite,
+        placing: Placing {
+            overwrite: arguments.overwrite,
+            layout: arguments.layout,
+        },
         arguments: &arguments.delivery,
     })
 }
@@ -75,6 +78,9 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     );
     let taking = file_types::taking(reading, key, known);
     let listing = local::list_as(&arguments.sources, &taking)?;
+    if !arguments.delivery.quiet {
+        listing.told.iter().for_each(|line| eprintln!("{line}"));
+    }
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),

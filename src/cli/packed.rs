@@ -60,6 +60,30 @@ impl<'a> Manifest<'a> {
     }
 }
 
+impl Manifest<'_> {
+    /// As it is written.
+    ///
+    /// # Errors
+    /// Never, unless a name cannot be written as JSON.
+    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::new(Code::Internal, format!("no manifest: {e}")))?;
+        json.push(b'\n');
+        Ok(json)
+    }
+}
+
+/// Tells whether another manifest speaks of the same imports, made in the same way of the same sources.
+pub(super) fn same_but_run(manifest: &[u8]) -> impl FnOnce(&[u8]) -> bool + use<> {
+    let without_run = |json: &[u8]| {
+        let mut value: serde_json::Value = serde_json::from_slice(json).ok()?;
+        value.as_object_mut()?.remove("run");
+        Some(value)
+    };
+    let this = without_run(manifest);
+    move |other| this.is_some() && this == without_run(other)
+}
+
 /// What was packed earlier: a folder, and the imports that its manifest lists.
 pub(super) struct Packed {
     folder: PathBuf,

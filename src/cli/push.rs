@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::args::PushArguments;
-use super::delivery::{self, Delivery, Named};
+use super::delivery::{self, Delivery, Named, Placing};
 use super::packed::Packed;
 use super::plans::Fields;
 use crate::batch::limits::{Framing, Limits};
@@ -40,7 +40,7 @@ pub fn run(arguments: &PushArguments) -> Result<u8> {
         plan,
         named,
         to: &arguments.to,
-        overwrite: false,
+        placing: Placing::default(),
         arguments: &arguments.delivery,
     })
 }

@@ -90,6 +90,7 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
         let source = plan.sources.get(known.id.0 as usize);
         match source.map(|source| &source.location) {
             Some(Location::File(path)) => known.change_in_file(path),
+            Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
             Some(Location::Referred(_) | Location::Redis(_)) => Ok(None),
             Some(Location::Stdin) => Err(Error::new(
                 Code::Usage,

@@ -63,11 +63,12 @@ pub(super) fn keep_source(
         bytes,
         modified,
         head_digest,
+        version,
         prefix,
     } = source;
     transaction.execute(
-        "INSERT OR REPLACE INTO sources (run, id, name, bytes, modified, head_digest, prefix_digest, prefix_bytes) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO sources (run, id, name, bytes, modified, head_digest, prefix_digest, prefix_bytes, version) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
             run,
             id.0,
@@ -77,6 +78,7 @@ pub(super) fn keep_source(
             head_digest,
             prefix.as_ref().map(|prefix| &prefix.blake3),
             prefix.as_ref().map(|prefix| signed(prefix.bytes)).transpose()?,
+            version,
         ],
     )?;
     Ok(())
@@ -104,7 +106,7 @@ pub(super) fn sources(
     transaction: &Transaction<'_>,
     run: &str,
 ) -> Result<Vec<SourceIdentity>, Trouble> {
-    let sql = "SELECT id, name, bytes, modified, head_digest, prefix_digest, prefix_bytes FROM sources \
+    let sql = "SELECT id, name, bytes, modified, head_digest, prefix_digest, prefix_bytes, version FROM sources \
                WHERE run = ? ORDER BY id";
     collect(transaction, sql, params![run], |row| {
         let id = SourceId(row.get(0)?);
@@ -124,6 +126,7 @@ pub(super) fn sources(
             bytes: row.get::<_, Option<i64>>(2)?.map(unsigned).transpose()?,
             modified: row.get(3)?,
             head_digest: row.get(4)?,
+            version: row.get(7)?,
             prefix: prefix.transpose()?,
         })
     })

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::read::seen::Prefix;
 pub use crate::source::address::without_secrets;
+use crate::source::remote::Remote;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
 /// read anyway to learn the format.
@@ -30,6 +31,8 @@ pub struct SourceIdentity {
     pub modified: Option<i64>,
     /// BLAKE3 of its first [`HEAD_BYTES`] as stored, in hexadecimal.
     pub head_digest: Option<String>,
+    /// What its store calls this version of it: the `ETag` of an object.
+    pub version: Option<String>,
     /// The part of it that has been read for imports.
     pub prefix: Option<Prefix>,
 }
@@ -48,6 +51,8 @@ pub enum Change {
     },
     /// Its first bytes are others.
     Head,
+    /// Its store calls it another version.
+    Version,
     /// The part that was read already is not the same.
     Prefix,
     /// It was written since, though size and content are the same as far as they were read.
@@ -65,7 +70,18 @@ impl SourceIdentity {
             bytes: None,
             modified: None,
             head_digest: None,
+            version: None,
             prefix: None,
+        }
+    }
+
+    /// What is fetched, as it was when it was listed. Nothing is read.
+    #[must_use]
+    pub fn of_remote(id: SourceId, name: &str, remote: &Remote) -> Self {
+        SourceIdentity {
+            bytes: remote.bytes(),
+            version: remote.version().map(str::to_owned),
+            ..Self::named(id, name)
         }
     }
 
@@ -111,6 +127,12 @@ impl SourceIdentity {
         Ok(self.change_to(&now))
     }
 
+    /// Compares what was recorded with what is fetched, as it was listed now.
+    #[must_use]
+    pub fn change_in_remote(&self, remote: &Remote) -> Option<Change> {
+        self.change_to(&Self::of_remote(self.id, &self.name, remote))
+    }
+
     /// Compares what was recorded with what is there `now`. Parts read are compared if they are of one length.
     #[must_use]
     pub fn change_to(&self, now: &SourceIdentity) -> Option<Change> {
@@ -125,6 +147,9 @@ impl SourceIdentity {
         }
         if differ(self.head_digest.as_ref(), now.head_digest.as_ref()) {
             return Some(Change::Head);
+        }
+        if differ(self.version.as_ref(), now.version.as_ref()) {
+            return Some(Change::Version);
         }
         let length = |prefix: &&Prefix| {
             Some(prefix.bytes) == self.prefix.as_ref().map(|recorded| recorded.bytes)
@@ -161,6 +186,7 @@ impl Change {
             Change::Name => "another one stands in its place".to_owned(),
             Change::Size { then, now } => format!("it had {then} bytes, now it has {now}"),
             Change::Head => "it begins differently".to_owned(),
+            Change::Version => "its store has another version of it".to_owned(),
             Change::Prefix => "the part that was sent already is not the same".to_owned(),
             Change::Time => "it was written to".to_owned(),
         };

@@ -73,6 +73,8 @@ const MIGRATIONS: &[&str] = &["
         unanswered_since INTEGER,
         sizing TEXT
     ) STRICT, WITHOUT ROWID;
+", "
+    ALTER TABLE sources ADD COLUMN version TEXT; -- the ETag of what is fetched
 "];
 
 /// Opens the database, which is made if it is missing, and brings its tables up to date.

@@ -5,7 +5,6 @@
 //! from standard input) is read as the stream that it holds.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,8 +53,7 @@ pub struct Batch {
 
 impl Reader<'_> {
     /// Reads an Arrow file by its footer.
-    pub(super) fn ipc_file(&self, source: &Source, file: File) -> Result<(), Halt> {
-        let file = Positioned::new(file).map_err(|e| read_error(&e))?;
+    pub(super) fn ipc_file(&self, source: &Source, file: &Positioned) -> Result<(), Halt> {
         let tail = file
             .len()
             .checked_sub(10)
@@ -103,7 +101,7 @@ impl Reader<'_> {
                 messages.index += 1;
                 continue;
             }
-            let metadata = self.metadata_of(&file, block, messages.index)?;
+            let metadata = self.metadata_of(file, block, messages.index)?;
             let message = root_as_message(&metadata).map_err(|e| messages.malformed(e))?;
             let whole = message
                 .bodyLength()

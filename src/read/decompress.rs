@@ -92,6 +92,8 @@ impl Read for Decompressed {
                 Ok(n)
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            // The bytes did not come: what did come is as good as it was.
+            Err(e) if is_fault(&e) => Err(e),
             Err(e) => {
                 let (name, bytes) = (self.name, self.bytes);
                 let reason = format!(
@@ -104,6 +106,14 @@ impl Read for Decompressed {
             }
         }
     }
+}
+
+/// Whether an error says what is wrong with the source as it is stored.
+fn is_fault(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause
+        .and_then(|cause| cause.downcast_ref::<SourceFault>())
+        .is_some()
 }
 
 /// The stored bytes of a source, which are counted as they pass, and hashed where that is asked for.

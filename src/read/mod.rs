@@ -21,7 +21,9 @@ pub mod cut_whole;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
+mod fetched;
 pub mod files;
+mod groups_ahead;
 pub mod line_ends;
 mod midway;
 pub mod names;
@@ -46,9 +48,9 @@ use self::peek::Peek;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
 use crate::buffer::Buffers;
+pub(crate) use crate::error::SourceFault;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
-pub(crate) use crate::source::SourceFault;
 use crate::source::foreign::Foreign;
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
@@ -269,10 +271,10 @@ impl Reader<'_> {
             if let Some(seen) = &self.seen {
                 seen.leave();
             }
-            let file = local::open_file(source)?;
+            let file = positioned::open(source)?;
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),
-                _ => self.ipc_file(source, file),
+                _ => self.ipc_file(source, &file),
             };
         }
         let plain = match compression {

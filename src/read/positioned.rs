@@ -5,12 +5,24 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+
+use super::fetched::Fetched;
+use super::read_error;
 use crate::error::{Code, Error};
+use crate::source::remote::Remote;
+use crate::source::{Location, Source, local};
 
 /// A file that several threads read at once, each where it likes.
 pub struct Positioned {
-    file: File,
+    from: From,
     len: u64,
+}
+
+/// Where its bytes are.
+enum From {
+    File(File),
+    Remote(Fetched),
 }
 
 impl Positioned {
@@ -20,7 +32,15 @@ impl Positioned {
     /// When the file's length cannot be told.
     pub fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Positioned { file, len })
+        let from = From::File(file);
+        Ok(Positioned { from, len })
+    }
+
+    /// A remote source of `len` bytes, of which these parts are here already, each with its offset.
+    #[must_use]
+    pub fn fetched(remote: Remote, len: u64, here: Vec<(u64, Bytes)>) -> Self {
+        let from = From::Remote(Fetched::new(remote, len, here));
+        Positioned { from, len }
     }
 
     /// Its length in bytes.
@@ -34,6 +54,14 @@ impl Positioned {
     /// # Errors
     /// When the file is shorter, or cannot be read.
     pub fn at(&self, offset: u64, bytes: usize) -> io::Result<Vec<u8>> {
+        self.shared(offset, bytes).map(Vec::from)
+    }
+
+    /// The same, not copied where they are in memory already.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at).
+    pub fn shared(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
         let end = offset
             .checked_add(bytes as u64)
             .filter(|end| *end <= self.len);
@@ -44,10 +72,14 @@ impl Positioned {
             );
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
         }
+        let file = match &self.from {
+            From::File(file) => file,
+            From::Remote(fetched) => return fetched.at(offset, bytes),
+        };
         let mut buffer = vec![0; bytes];
         let mut filled = 0;
         while filled < bytes {
-            match self.some(&mut buffer[filled..], offset + filled as u64) {
+            match some(file, &mut buffer[filled..], offset + filled as u64) {
                 Ok(0) => {
                     return Err(io::Error::new(
                         io::ErrorKind::UnexpectedEof,
@@ -59,17 +91,37 @@ impl Positioned {
                 Err(e) => return Err(e),
             }
         }
-        Ok(buffer)
+        Ok(buffer.into())
     }
+}
 
-    #[cfg(unix)]
-    fn some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
-    }
+#[cfg(unix)]
+fn some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
 
-    #[cfg(windows)]
-    fn some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)
+#[cfg(windows)]
+fn some(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+/// Opens a source that is read by position.
+///
+/// # Errors
+/// When it comes one byte after another, or has vanished since it was listed.
+pub(super) fn open(source: &Source) -> Result<Positioned, Error> {
+    match &source.location {
+        Location::Remote(remote) => {
+            let len = remote.bytes().ok_or_else(|| {
+                Error::new(
+                    Code::Format,
+                    "this format is read from its end, and the server does not say where that is",
+                )
+                .help("fetch it to a file first")
+            })?;
+            Ok(Positioned::fetched(remote.clone(), len, Vec::new()))
+        }
+        _ => Positioned::new(local::open_file(source)?).map_err(|e| read_error(&e)),
     }
 }
 

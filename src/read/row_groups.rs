@@ -1,6 +1,5 @@
 //! Parquet: the footer is read once, then each row group becomes a chunk whose pages the job reads from the file.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,12 +14,13 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::decompress::MAGIC_BYTES;
+use super::groups_ahead::GroupsAhead;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
-use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names, read_error};
+use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names};
 use crate::budget;
 use crate::error::{Code, Error};
-use crate::source::Source;
+use crate::source::{Location, Source};
 
 /// Bytes set aside for a row group beside its pages: the rows that are decoded and not yet encoded.
 const BATCH_BYTES: usize = 4 << 20;
@@ -79,7 +79,7 @@ impl ChunkReader for SharedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        Ok(Bytes::from(self.0.at(start, length)?))
+        Ok(self.0.shared(start, length)?)
     }
 }
 
@@ -101,14 +101,25 @@ impl Read for From {
 
 impl Reader<'_> {
     /// Reads a Parquet file.
-    pub(super) fn row_groups(&self, source: &Source, file: File) -> Result<(), Halt> {
-        let file = SharedFile(Arc::new(Positioned::new(file).map_err(|e| read_error(&e))?));
+    pub(super) fn row_groups(&self, source: &Source, file: Positioned) -> Result<(), Halt> {
+        let file = SharedFile(Arc::new(file));
         let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
         (self.check_columns)(&opened.names)?;
         let shape = Arc::new(Shape::Columns(opened.names));
         let wanted = self.first_row(source)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
+        let mut ahead = match &source.location {
+            Location::Remote(remote) => {
+                let groups = 0..opened.metadata.num_row_groups();
+                let is_before =
+                    |group: &usize| u32::try_from(*group).is_ok_and(|g| wanted.is_after(g));
+                let first = groups.take_while(is_before).count();
+                let (metadata, mask) = (&opened.metadata, &opened.mask);
+                Some(GroupsAhead::new(remote, metadata, mask, first))
+            }
+            _ => None,
+        };
         let mut count = |about: &RowGroupMetaData| {
             let stored = u64::try_from(about.compressed_size()).unwrap_or(0);
             let stored = stored.min(uncounted);
@@ -135,10 +146,31 @@ impl Reader<'_> {
             if rows == 0 {
                 continue;
             }
-            let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
-            let ahead = self.ahead();
-            let share = bytes.saturating_add(ahead.saturating_mul(budget::ANSWER_BYTES));
-            let held = self.acquire(share)?;
+            let answers = self.ahead();
+            let waiting = answers.saturating_mul(budget::ANSWER_BYTES);
+            let (file, held, bytes) = match &mut ahead {
+                None => {
+                    let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
+                    let held = self.acquire(bytes.saturating_add(waiting))?;
+                    (file.clone(), held, bytes)
+                }
+                Some(ahead) => {
+                    // What is fetched is held as long as the row group is, besides its pages.
+                    let fetched = ahead.bytes(index);
+                    let mut held = self.acquire(fetched + BATCH_BYTES)?;
+                    let file = match &source.location {
+                        Location::Remote(remote) if fetched > 0 => {
+                            let parts = ahead.take(index)?;
+                            let file = Positioned::fetched(remote.clone(), file.0.len(), parts);
+                            SharedFile(Arc::new(file))
+                        }
+                        _ => file.clone(),
+                    };
+                    let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
+                    held.resize(fetched.saturating_add(bytes).saturating_add(waiting));
+                    (file, held, bytes)
+                }
+            };
             self.submit(Chunk {
                 source: source.id,
                 start: Start::Group {
@@ -147,7 +179,7 @@ impl Reader<'_> {
                 },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
-                    file: file.clone(),
+                    file,
                     metadata: Arc::clone(&opened.metadata),
                     levels: Arc::clone(&opened.levels),
                     index,
@@ -159,7 +191,7 @@ impl Reader<'_> {
                         .max(self.reading.record_bytes)
                         .min(self.limit()),
                     record_bytes: self.reading.record_bytes,
-                    ahead,
+                    ahead: answers,
                 }),
                 held,
             })?;

@@ -1,10 +1,11 @@
 //! **Takes** one [`Import`](crate::batch::import::Import) at a time.
 //! **Gives** a [`Receipt`](crate::deliver::Receipt) when it is safe where it goes.
-//! **Waits on** the disk, the reader of standard output, or a server.
+//! **Waits on** the disk, the reader of standard output, a store or a server.
 //! **To add one:** a file with a [`Sink`](crate::deliver::Sink), and its arm in the command line's target.
 
 pub mod directory;
 pub mod label_studio;
+pub mod objects;
 pub mod redis;
 pub mod stdout;
 

@@ -11,6 +11,8 @@ use walkdir::WalkDir;
 use super::address::Prefix;
 use super::foreign::Foreign;
 use super::redis::values::Values;
+use super::remote::bucket::{Address, Bucket};
+use super::remote::{Page, Parts};
 use super::sniff::Format;
 use super::{Location, Source, redis};
 use crate::error::{Code, Error, Result};
@@ -23,6 +25,20 @@ pub struct Listing {
     pub sources: Vec<Source>,
     /// Files in folders that were left out, because their names say nothing of a format sluice reads.
     pub left_out: Vec<PathBuf>,
+    /// What a person should know of how they are reached.
+    pub told: Vec<String>,
+    /// The buckets that were opened.
+    pub(super) buckets: Vec<Arc<Bucket>>,
+}
+
+/// What becomes of a file in a folder.
+pub(super) enum InFolder {
+    /// It is no data: hidden, a mark of another tool, or what sluice writes beside its imports.
+    Passed,
+    /// Its name tells no format.
+    LeftOut,
+    /// It is read, or spoken of.
+    Taken,
 }
 
 /// How files are to be taken.
@@ -44,8 +60,9 @@ pub fn list(words: &[String]) -> Result<Listing> {
     list_as(words, &Taking::default())
 }
 
-/// Lists what `words` stand for: a file, a folder (all its files, recursively), a pattern such as `data/**/*.csv`, or
-/// `-` for standard input, or the address of keys of a Redis.
+/// Lists what `words` stand for: a file, a folder (all its files, recursively), a pattern such as `data/**/*.csv`, the
+/// same in a bucket, such as `s3://bucket/data/**/*.csv`, the address of a file or of keys of a Redis, or `-` for standard
+/// input.
 ///
 /// In folders, hidden files, files that other tools leave as marks (`_SUCCESS`) and what a directory target of sluice
 /// holds beside its imports are passed over; a file whose name tells no format is left out and listed as such. A file
@@ -66,6 +83,10 @@ pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
             listing.add("-", Location::Stdin, None, None)?;
         } else if redis::is_address(word) {
             listing.add(word, Location::Redis(word.parse()?), None, None)?;
+        } else if let Some(address) = Address::parse(word)? {
+            listing.objects(word, &address, taking)?;
+        } else if let Some(url) = Page::parse(word)? {
+            listing.page(url, taking)?;
         } else if path.is_dir() {
             let before = listing.sources.len();
             listing.folder(path, taking)?;
@@ -95,7 +116,7 @@ impl Listing {
         }
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         name: &str,
         location: Location,
@@ -112,6 +133,18 @@ impl Listing {
             address: address.map(Arc::from),
         });
         Ok(())
+    }
+
+    /// Puts the sources from number `first` on in the order of their names' bytes. Most stores give them so.
+    pub(super) fn in_order_from(&mut self, first: usize) {
+        let added = &mut self.sources[first..];
+        if !added.is_sorted_by(|a, b| a.name <= b.name) {
+            let first = added.first().map_or(0, |source| source.id.0);
+            added.sort_by(|a, b| a.name.cmp(&b.name));
+            for (id, source) in (first..).zip(added) {
+                source.id = SourceId(id);
+            }
+        }
     }
 
     /// Adds a file whose address ends in `relative`.
@@ -146,23 +179,13 @@ impl Listing {
                 .file_name()
                 .map(|n| n.to_string_lossy().into_owned())
                 .unwrap_or_default();
-            if name.starts_with(['.', '_'])
-                || matches!(name.as_str(), "manifest.json" | "rejects.jsonl")
-            {
-                continue;
-            }
-            let known = match Format::of_name(&name) {
-                Some(Format::Reference) => match taking.format {
-                    None => taking.prefix.is_some(),
-                    Some(format) => format == Format::Reference,
-                },
-                format => format.is_some(),
-            };
-            if known {
-                let relative = path.strip_prefix(folder).unwrap_or(&path);
-                self.file(&path, relative, taking)?;
-            } else {
-                self.left_out.push(path);
+            match taking.in_folder(&name) {
+                InFolder::Passed => {}
+                InFolder::LeftOut => self.left_out.push(path),
+                InFolder::Taken => {
+                    let relative = path.strip_prefix(folder).unwrap_or(&path);
+                    self.file(&path, relative, taking)?;
+                }
             }
         }
         Ok(())
@@ -215,8 +238,27 @@ impl Listing {
 }
 
 impl Taking {
+    /// What becomes of a file of this name in a folder.
+    pub(super) fn in_folder(&self, name: &str) -> InFolder {
+        if name.starts_with(['.', '_']) || matches!(name, "manifest.json" | "rejects.jsonl") {
+            return InFolder::Passed;
+        }
+        let known = match Format::of_name(name) {
+            Some(Format::Reference) => match self.format {
+                None => self.prefix.is_some(),
+                Some(format) => format == Format::Reference,
+            },
+            format => format.is_some(),
+        };
+        if known {
+            InFolder::Taken
+        } else {
+            InFolder::LeftOut
+        }
+    }
+
     /// Why a file of this name is to be spoken of by its address, if it is.
-    fn why_referred(&self, name: &str) -> Result<Option<String>> {
+    pub(super) fn why_referred(&self, name: &str) -> Result<Option<String>> {
         let format = self.format.or_else(|| Format::of_name(name));
         let asked = self
             .referred
@@ -279,6 +321,8 @@ pub enum Stored {
     File(File),
     /// Bytes that come one after another: standard input, a pipe.
     Stream(Box<dyn Read + Send>),
+    /// Bytes that are fetched.
+    Remote(Parts),
 }
 
 impl Stored {
@@ -295,6 +339,7 @@ impl Stored {
                 file.seek(SeekFrom::Start(here + passed))?;
                 Ok(passed)
             }
+            Stored::Remote(parts) => parts.pass_over(bytes),
             Stored::Stream(stream) => io::copy(&mut stream.take(bytes), &mut io::sink()),
         }
     }
@@ -305,6 +350,7 @@ impl Read for Stored {
         match self {
             Stored::File(file) => file.read(out),
             Stored::Stream(stream) => stream.read(out),
+            Stored::Remote(parts) => parts.read(out),
         }
     }
 }
@@ -317,6 +363,7 @@ pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
         Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
         Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
+        Location::Remote(remote) => Ok(Stored::Remote(Parts::new(remote.clone()))),
         Location::File(path) | Location::Referred(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;

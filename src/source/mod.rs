@@ -1,6 +1,6 @@
-//! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of Redis.
+//! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of stores and of Redis.
 //! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
-//! **Waits on** the file system, and on a Redis.
+//! **Waits on** the file system, on a Redis, and on the network by way of [`remote`].
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
 pub mod address;
@@ -8,13 +8,14 @@ pub mod foreign;
 pub mod local;
 pub mod media;
 pub mod redis;
+pub mod remote;
 pub mod sniff;
 pub mod spool;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::Fault;
+use self::remote::Remote;
 use crate::place::SourceId;
 
 /// One thing to read.
@@ -43,16 +44,6 @@ pub enum Location {
     Stdin,
     /// The values under some keys of a Redis.
     Redis(redis::Address),
+    /// Bytes that are fetched.
+    Remote(Remote),
 }
-
-/// A fault of a whole source, on its way through `std::io`.
-#[derive(Debug)]
-pub(crate) struct SourceFault(pub Fault);
-
-impl std::fmt::Display for SourceFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.reason)
-    }
-}
-
-impl std::error::Error for SourceFault {}

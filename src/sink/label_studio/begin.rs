@@ -117,6 +117,7 @@ impl LabelStudio {
             let source = self.asked.sources.get(known.id.0 as usize);
             let change = match source.map(|source| &source.location) {
                 Some(Location::File(path)) => known.change_in_file(path)?,
+                Some(Location::Remote(remote)) => known.change_in_remote(remote),
                 Some(Location::Stdin | Location::Redis(_)) if log.run().state == RunState::Done => {
                     Some(Change::Time)
                 }
@@ -152,6 +153,9 @@ impl LabelStudio {
     fn identities(&self) -> Result<Vec<SourceIdentity>> {
         let identity = |source: &Source| match &source.location {
             Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
+            Location::Remote(remote) => {
+                Ok(SourceIdentity::of_remote(source.id, &source.name, remote))
+            }
             Location::Stdin | Location::Redis(_) | Location::Referred(_) => {
                 Ok(SourceIdentity::named(source.id, &source.name))
             }

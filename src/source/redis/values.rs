@@ -9,8 +9,7 @@ use std::io::{self, Read};
 use redis::{Connection, Pipeline, cmd, pipe};
 
 use super::Address;
-use crate::error::{Code, Error, Result};
-use crate::source::SourceFault;
+use crate::error::{Code, Error, Result, SourceFault};
 
 /// Keys that the server looks at for each page of them.
 const PAGE: usize = 1_000;

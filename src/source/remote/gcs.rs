@@ -1,0 +1,76 @@
+//! Google Cloud Storage: its credentials and settings, from the environment and from the file that `gcloud` writes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{ObjectStore, StaticCredentialProvider};
+
+use super::bucket::{
+    METADATA, first_variable, home, is_set, no_credentials, retry, unusable, variable, variables,
+};
+use crate::error::Result;
+
+const NAME: &str = "Google Cloud Storage";
+
+/// A bucket, and where its credentials are from.
+pub(super) fn open(bucket: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (name, value) in variables("GOOGLE_") {
+        if let Ok(key) = name.parse::<GoogleConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if variable("GOOGLE_BASE_URL").is_some_and(|address| address.starts_with("http://")) {
+        // Whoever gives such an address means it.
+        builder = builder.with_config(
+            GoogleConfigKey::Client(object_store::ClientConfigKey::AllowHttp),
+            "true",
+        );
+    }
+    let (builder, from) = credentials(builder)?;
+    let store = builder.with_bucket_name(bucket).with_retry(retry()).build();
+    let store = store.map_err(|e| unusable(NAME, &e))?;
+    Ok((Arc::new(store), from))
+}
+
+fn credentials(builder: GoogleCloudStorageBuilder) -> Result<(GoogleCloudStorageBuilder, String)> {
+    if is_set("GOOGLE_SKIP_SIGNATURE") {
+        // Without any the metadata service would be asked for some.
+        let none = StaticCredentialProvider::new(GcpCredential {
+            bearer: String::new(),
+        });
+        let builder = builder.with_credentials(Arc::new(none));
+        return Ok((builder, "no credentials (GOOGLE_SKIP_SIGNATURE)".to_owned()));
+    }
+    let given = [
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_BEARER_TOKEN",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ];
+    if let Some((name, _)) = first_variable(&given) {
+        return Ok((builder, format!("the account of {name}")));
+    }
+    let folder = variable("CLOUDSDK_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| Some(home()?.join(".config/gcloud")));
+    let usual = folder.map(|folder| folder.join("application_default_credentials.json"));
+    if let Some(path) = usual.filter(|path| path.is_file()) {
+        let builder = builder.with_application_credentials(path.display().to_string());
+        let from = "the application default credentials of gcloud".to_owned();
+        return Ok((builder, from));
+    }
+    if is_set(METADATA) {
+        return Ok((
+            builder,
+            "the machine's role, from its metadata service".to_owned(),
+        ));
+    }
+    Err(no_credentials(
+        NAME,
+        "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials, or run `gcloud auth application-default login`, \
+         or set GOOGLE_SKIP_SIGNATURE=true for a public bucket",
+    ))
+}

@@ -1,0 +1,227 @@
+//! What the words that are addresses of stores stand for: an object, all data below a prefix, or what matches a pattern.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use globset::{GlobBuilder, GlobMatcher};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use url::Url;
+
+use super::bucket::{Address, Bucket};
+use super::{Object, Page, Remote, failure, thread, web};
+use crate::error::{Code, Error, Result};
+use crate::place::Spot;
+use crate::source::Location;
+use crate::source::local::{InFolder, Listing, Taking};
+
+/// The signs of a pattern.
+const SIGNS: [char; 4] = ['*', '?', '[', '{'];
+
+impl Listing {
+    /// Adds what an address stands for. A key that is there is one object; else it is what all keys below it begin with;
+    /// one with signs of a pattern is matched against the keys. Keys come in the order of their bytes.
+    pub(in crate::source) fn objects(
+        &mut self,
+        word: &str,
+        address: &Address,
+        taking: &Taking,
+    ) -> Result<()> {
+        let bucket = self.bucket(address)?;
+        let before = self.sources.len();
+        let key = address.key.as_str();
+        if key.contains(SIGNS) {
+            self.matching(word, key, &bucket, taking)?;
+        } else if key.is_empty() || key.ends_with('/') || !self.object(key, &bucket, taking)? {
+            self.below(key, &bucket, taking)?;
+        }
+        if self.sources.len() == before {
+            return Err(Error::new(Code::SourceMissing, format!("nothing to read at `{word}`"))
+                .help("name an object, what keys begin with and a `/`, or a pattern: `*` stays between two `/`, `**` crosses them"));
+        }
+        self.in_order_from(before);
+        Ok(())
+    }
+
+    /// The bucket of an address, which is opened once.
+    fn bucket(&mut self, address: &Address) -> Result<Arc<Bucket>> {
+        if let Some(bucket) = self.buckets.iter().find(|b| b.address() == address.root) {
+            return Ok(Arc::clone(bucket));
+        }
+        let bucket = Arc::new(Bucket::open(address)?);
+        self.told.push(format!(
+            "reading {} with {}",
+            address.root.trim_end_matches('/'),
+            bucket.credentials()
+        ));
+        self.buckets.push(Arc::clone(&bucket));
+        Ok(bucket)
+    }
+
+    /// Adds the object of a key, if there is one.
+    fn object(&mut self, key: &str, bucket: &Arc<Bucket>, taking: &Taking) -> Result<bool> {
+        let path = path(key)?;
+        let store = Arc::clone(bucket.store());
+        let found = thread::wait(async move { store.head(&path).await })?;
+        match found {
+            Ok(about) => {
+                let name = key.rsplit('/').next().unwrap_or(key);
+                self.take(bucket, about, name, taking).map(|()| true)
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(e) => {
+                let at = || Spot::source(&Arc::from(format!("{}{key}", bucket.address())));
+                Err(Error::from(failure::of_store(&e)).at(at))
+            }
+        }
+    }
+
+    /// Adds the data below a prefix, as of a folder.
+    fn below(&mut self, prefix: &str, bucket: &Arc<Bucket>, taking: &Taking) -> Result<()> {
+        let prefix = prefix.trim_end_matches('/');
+        self.each(prefix, bucket, |listing, about| {
+            let key = about.location.as_ref();
+            let name = key.rsplit('/').next().unwrap_or(key);
+            match taking.in_folder(name) {
+                InFolder::Passed => Ok(()),
+                InFolder::LeftOut => {
+                    let address = format!("{}{key}", bucket.address());
+                    listing.left_out.push(PathBuf::from(address));
+                    Ok(())
+                }
+                InFolder::Taken => {
+                    let relative = key[prefix.len()..].trim_start_matches('/').to_owned();
+                    listing.take(bucket, about, &relative, taking)
+                }
+            }
+        })
+    }
+
+    /// Adds what matches a pattern.
+    fn matching(
+        &mut self,
+        word: &str,
+        pattern: &str,
+        bucket: &Arc<Bucket>,
+        taking: &Taking,
+    ) -> Result<()> {
+        let matcher = matcher(word, pattern)?;
+        let fixed = &pattern[..pattern.find(SIGNS).unwrap_or(pattern.len())];
+        // Keys are listed by whole names between slashes.
+        let base = fixed.rsplit_once('/').map_or("", |(base, _)| base);
+        self.each(base, bucket, |listing, about| {
+            if !matcher.is_match(about.location.as_ref()) {
+                return Ok(());
+            }
+            let relative = about.location.as_ref()[base.len()..]
+                .trim_start_matches('/')
+                .to_owned();
+            listing.take(bucket, about, &relative, taking)
+        })
+    }
+
+    /// Goes through all objects below a prefix, a page at a time.
+    fn each(
+        &mut self,
+        prefix: &str,
+        bucket: &Arc<Bucket>,
+        mut each: impl FnMut(&mut Self, ObjectMeta) -> Result<()>,
+    ) -> Result<()> {
+        let prefix = (!prefix.is_empty()).then(|| path(prefix)).transpose()?;
+        let mut pages = bucket.store().list(prefix.as_ref());
+        thread::wait(async {
+            loop {
+                match pages.try_next().await {
+                    Ok(Some(about)) => each(self, about)?,
+                    Ok(None) => return Ok(()),
+                    Err(e) => {
+                        let name = bucket.address().trim_end_matches('/');
+                        return Err(failure::of_bucket(name, &e));
+                    }
+                }
+            }
+        })?
+    }
+
+    /// Adds an object whose address, if it is to be spoken of, ends in `relative`.
+    fn take(
+        &mut self,
+        bucket: &Arc<Bucket>,
+        about: ObjectMeta,
+        relative: &str,
+        taking: &Taking,
+    ) -> Result<()> {
+        let address: Arc<str> = format!("{}{}", bucket.address(), about.location.as_ref()).into();
+        let at = || Spot::source(&address);
+        let name = relative.rsplit('/').next().unwrap_or(relative);
+        let prefixed = taking.prefix.as_ref();
+        let spoken = prefixed.and_then(|prefix| prefix.address(FilePath::new(relative)));
+        if taking.why_referred(name).map_err(|e| e.at(at))?.is_some() {
+            // Label Studio reads such addresses through a storage of its own.
+            let spoken = spoken.unwrap_or_else(|| address.to_string());
+            let file = PathBuf::from(&*address);
+            return self.add(&address, Location::Referred(file), Some(0), Some(spoken));
+        }
+        let remote = Remote::Object(Object {
+            bucket: Arc::clone(bucket),
+            address: Arc::clone(&address),
+            bytes: about.size,
+            version: about.e_tag.map(tag),
+        });
+        self.add(&address, Location::Remote(remote), Some(about.size), spoken)
+    }
+}
+
+impl Listing {
+    /// Adds a file behind HTTP.
+    pub(in crate::source) fn page(&mut self, url: Url, taking: &Taking) -> Result<()> {
+        let name: Arc<str> = web::name_of(&url).into();
+        let at = || Spot::source(&name);
+        let file = name.rsplit('/').next().unwrap_or(&name);
+        if taking.why_referred(file).map_err(|e| e.at(at))?.is_some() {
+            // It need not be there for this machine: the task has its address as it was given.
+            let path = PathBuf::from(&*name);
+            return self.add(&name, Location::Referred(path), Some(0), Some(url.into()));
+        }
+        let page = thread::wait(Page::ask(url))?.map_err(|fault| Error::from(fault).at(at))?;
+        let remote = Remote::Page(page);
+        let bytes = remote.bytes();
+        self.add(
+            &name,
+            Location::Remote(remote),
+            bytes,
+            Some(name.to_string()),
+        )
+    }
+}
+
+/// An `ETag` as a store gives it with an object: in some listings it has no quotes.
+fn tag(listed: String) -> Box<str> {
+    if listed.starts_with(['"', 'W']) {
+        listed.into()
+    } else {
+        format!("\"{listed}\"").into()
+    }
+}
+
+/// A key as the stores' clients want it.
+fn path(key: &str) -> Result<Path> {
+    Path::parse(key).map_err(|e| {
+        Error::new(
+            Code::Usage,
+            format!("`{key}` is no key that can be read: {e}"),
+        )
+        .help("a key has names with a single `/` between them, none of which is `.` or `..`")
+    })
+}
+
+fn matcher(word: &str, pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(|e| {
+        Error::new(
+            Code::Usage,
+            format!("`{word}` is not a pattern: {}", e.kind()),
+        )
+    })
+}

@@ -1,0 +1,82 @@
+//! **Takes** addresses: `s3://bucket/key`, `gs://`, `az://`, `abfss://`, `https://`.
+//! **Gives** what is there as [`Remote`] sources, and their bytes in order ([`Parts`]) or by position ([`Remote::range`]).
+//! **Waits on** the network, on a [thread of its own](thread), so that those who read need not know of it.
+//! **To add one:** a kind of store is a file like [`s3`] and a variant of [`Scheme`](bucket::Scheme).
+
+mod azure;
+mod body;
+pub mod bucket;
+mod failure;
+mod gcs;
+mod list;
+mod object;
+mod parts;
+mod s3;
+pub mod thread;
+mod web;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+pub use self::failure::store_says;
+pub use self::object::Object;
+pub use self::parts::Parts;
+pub use self::web::Page;
+use crate::error::Fault;
+
+/// A source whose bytes are fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// An object in a bucket.
+    Object(Object),
+    /// A file behind HTTP.
+    Page(Page),
+}
+
+impl Remote {
+    /// Its size in bytes, if that is known before reading.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Remote::Object(object) => Some(object.bytes),
+            Remote::Page(page) => page.about().bytes,
+        }
+    }
+
+    /// What tells it from what was there before under the same address: its `ETag`, if it has one.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Remote::Object(object) => object.version.as_deref(),
+            Remote::Page(page) => page.about().version.as_deref(),
+        }
+    }
+
+    /// The bytes of a range, which must be inside it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what it was when it was listed.
+    #[must_use]
+    pub fn range(&self, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, Fault>> {
+        match self {
+            Remote::Object(object) => {
+                let object = object.clone();
+                Box::pin(async move { object.range(range).await })
+            }
+            Remote::Page(page) => {
+                let page = page.clone();
+                Box::pin(async move { page.range(range).await })
+            }
+        }
+    }
+
+    /// Whether its bytes can be had from any on.
+    fn is_seekable(&self) -> bool {
+        match self {
+            Remote::Object(_) => true,
+            Remote::Page(page) => page.about().ranges && page.about().bytes.is_some(),
+        }
+    }
+}
