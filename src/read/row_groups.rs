@@ -137,8 +137,7 @@ impl Reader<'_> {
             }
             let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
             let ahead = self.ahead();
-            let share = bytes.saturating_add(ahead.saturating_mul(budget::ANSWER_BYTES));
-            let held = self.acquire(share)?;
+            let held = self.acquire(budget::share(bytes, ahead))?;
             self.submit(Chunk {
                 source: source.id,
                 start: Start::Group {
@@ -172,10 +171,11 @@ impl Reader<'_> {
     }
 
     /// How many answers of a row group may wait for their turn. A row group makes many, one after another: those behind
-    /// it would stand still if they could not go ahead, so each job has its share of the memory for that, and one share is
-    /// left for what is read.
+    /// it would stand still if they could not go ahead, so each job has its share of the memory for that, the answer in
+    /// the making included, and one share is left for what is read.
     fn ahead(&self) -> usize {
-        (self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES).max(budget::AHEAD)
+        let answers = self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES;
+        answers.saturating_sub(1).max(budget::AHEAD)
     }
 
     /// What a run may hold.
