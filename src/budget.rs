@@ -17,7 +17,15 @@ pub const AHEAD: usize = 2;
 /// What a chunk of `bytes` takes of the budget: itself, and the answers that its job may have ready or in the making.
 #[must_use]
 pub fn chunk_share(bytes: usize) -> usize {
-    bytes.saturating_add((AHEAD + 1) * ANSWER_BYTES)
+    share(bytes, AHEAD)
+}
+
+/// The same, for a job that may have as many answers ready as are `ahead`; one more is in the making, or taken and still
+/// in the batcher's hand.
+#[must_use]
+pub fn share(bytes: usize, ahead: usize) -> usize {
+    let answers = ahead.saturating_add(1).saturating_mul(ANSWER_BYTES);
+    bytes.saturating_add(answers)
 }
 
 /// The bytes that may be in flight.

@@ -234,9 +234,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 /// The side that reads: an iterator over all answers of the first item, then the second, and so on.
 ///
-/// It yields an error when the work panicked, when the input ended in an error, when it was cut off
-/// or cancelled; after an error
-/// and after the end it yields nothing more. Dropping it makes work that has not started return at once.
+/// It yields an error when the work panicked, when the input ended in an error, when it was cut off or cancelled; after
+/// an error and after the end it yields nothing more. Dropping it makes work that has not started return at once.
 pub struct Answers<S: Iterator> {
     queue: Receiver<Promise<S>>,
     threads: Arc<ThreadPool>,

@@ -688,6 +688,49 @@ fn a_target_that_cannot_be_written_is_exit_1() {
 }
 
 #[test]
+fn a_disk_that_fills_up_leaves_no_half_of_an_import() {
+    let line = format!("{{\"text\":\"{}\"}}\n", "x".repeat(1_000));
+    let place = Place::new().with("a.jsonl", line.repeat(3_300));
+    // In the first block, in the middle, in the last, and not at all.
+    for (bytes, code) in [(60_000, 1), (1_500_000, 1), (3_200_000, 1), (4_000_000, 0)] {
+        let mut command = common::sluice();
+        command
+            .args(["import", "a.jsonl", "--to", "out", "--overwrite", "-q"])
+            .current_dir(place.dir.path());
+        limit_files(&mut command, bytes);
+        let ran = checked(common::run(&mut command, PATIENCE));
+        assert_eq!(ran.code(), code, "{bytes}: {}", ran.stderr);
+        assert_eq!(ran.stderr.contains("error[target-write]: "), code == 1);
+        let files = std::fs::read_dir(place.path("out")).expect("a folder");
+        // The manifest, which says how it ended, and the import if it is whole.
+        assert_eq!(files.count(), 2 - usize::from(code == 1), "{bytes}");
+        place.target("out");
+    }
+}
+
+/// Has writes beyond so many bytes of a file fail, as on a full disk.
+fn limit_files(command: &mut std::process::Command, bytes: libc::rlim_t) {
+    let limited = move || {
+        let limit = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: bytes,
+        };
+        // SAFETY: both are allowed between fork and exec, and the limit outlives the call.
+        let set = unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit)
+        };
+        if set == 0 {
+            Ok(())
+        } else {
+            Err(std::io::Error::last_os_error())
+        }
+    };
+    // SAFETY: what runs in the child allocates nothing and takes no lock.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, limited) };
+}
+
+#[test]
 fn a_full_device_under_stdout_is_exit_1() {
     if !Path::new("/dev/full").exists() {
         println!("not checked: this system has no /dev/full");

@@ -333,7 +333,7 @@ proptest! {
     #[test]
     fn cutter_and_decoder_agree_with_the_csv_crate(
         text in text(),
-        delimiter in prop::sample::select(&b",;\t|"[..]),
+        delimiter in prop::sample::select(&b",;\t| "[..]),
         steps in prop::collection::vec(1usize..64, 1..8),
         which in which(),
         most in prop_oneof![Just(1usize), Just(3), Just(usize::MAX)],

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use sluice::blocks::{BLOCK, Lanes, Work, escaped, in_all_lanes, odd_up_to};
+use sluice::blocks::{BLOCK, Lanes, Work, escaped, in_all_lanes, odd_up_to, with_lanes};
 use sluice::decode::Nul;
 use sluice::decode::blockwise::Check;
 use sluice::decode::scan::{Kind, Scanner};
@@ -179,6 +179,73 @@ proptest! {
         // The raw value of serde_json is lax about half pairs and NUL characters, and follows 127 levels.
         prop_assert!(ours == theirs || value.contains("\\u") || value.contains(['e', 'E']), "{} {}: {}", ours, theirs, value);
     }
+}
+
+/// Every token, and every token with a byte of it replaced, at every distance from the border of a block.
+#[test]
+fn tokens_agree_wherever_blocks_end() {
+    let around = [
+        ("[", "]"),
+        ("{\"data\":", "}"),
+        ("{\"data\":{\"id\":1},\"data\":", "}"),
+        ("{\"x\":[", "],\"annotations\":[]}"),
+    ];
+    let tokens = [
+        "-1.5e10",
+        "true",
+        "[null ,\"\\\\\"]",
+        "\"\\ud83d\\ude00\"",
+        "{ \"d\\u0061ta\":{\"a\\\"b\":2}}",
+        "[ ]",
+        "\"日\"",
+    ];
+    // White space, and elements of a list.
+    let fills: [fn(usize) -> String; 4] = [
+        |length| " ".repeat(length),
+        |length| "\n".repeat(length),
+        |length| format!("\"{}\",", "x".repeat(length)),
+        |length| format!("-0.{},", "1".repeat(length.clamp(1, 60))),
+    ];
+    let watch = watch();
+    for (open, close) in around {
+        for token in tokens {
+            for length in 0..=BLOCK {
+                for fill in fills.map(|fill| fill(length)) {
+                    if fill.ends_with(',') && !open.ends_with('[') {
+                        continue;
+                    }
+                    let start = open.len() + fill.len();
+                    let text = format!("{open}{fill}{token}{close}");
+                    agree(&text, &watch, true);
+                    for at in start..start + token.len() {
+                        for byte in b"{}[]\",:\\ 0.e-t\x01" {
+                            let mut changed = text.clone().into_bytes();
+                            changed[at] = *byte;
+                            if let Ok(changed) = String::from_utf8(changed) {
+                                agree(&changed, &watch, false);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is `accepted` is so either way; what is not may be left to the scanner.
+fn agree(text: &str, watch: &Arc<Watch>, accepted: bool) {
+    let expected = by_bytes(text, 0, text.len(), watch);
+    assert!(!accepted || expected.is_some(), "{text}");
+    let found = with_lanes(Noting {
+        text,
+        at: 0,
+        limit: text.len(),
+        watch,
+    });
+    assert!(
+        found == expected || found.is_none() && !accepted,
+        "{found:?} {expected:?}: {text}"
+    );
 }
 
 /// Whether text has a number of sixty-four bytes or more.

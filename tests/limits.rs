@@ -10,12 +10,15 @@
 mod library;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use library::{Options, Ran, run_on, sample};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use sluice::batch::body::{Body, Store};
+use sluice::budget::{AHEAD, ANSWER_BYTES, chunk_share, share};
+use sluice::in_order::pool;
 
 /// The tasks of an import, as they are written.
 fn tasks(body: &[u8]) -> Vec<usize> {
@@ -131,5 +134,76 @@ proptest! {
         writer.join().unwrap();
         let names = std::fs::read_dir(folder.path()).unwrap().count();
         prop_assert_eq!(names, files.len());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_known_when_it_is_to_be_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bodies, writer) = Store::Folder(Arc::from(folder.path().join("missing"))).open();
+    let writer = std::thread::spawn(move || writer.unwrap().run());
+    // More blocks than there are: all come back, though none was written.
+    for number in [1, 2] {
+        let mut body = bodies.start(number);
+        body.push(&vec![b'x'; 6_000_000]).unwrap();
+        body.end().unwrap();
+        let Body::File(file) = body else {
+            panic!("a folder keeps files")
+        };
+        let error = file.finish().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    }
+    drop(bodies);
+    writer.join().unwrap();
+}
+
+#[test]
+fn nobody_waits_for_a_writer_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bodies, writer) = Store::Folder(Arc::from(folder.path())).open();
+    drop(writer);
+    assert!(bodies.start(1).push(&vec![b'x'; 6_000_000]).is_err());
+    let mut small = bodies.start(2);
+    small.push(b"[]").unwrap();
+    assert!(small.end().is_err());
+    let Body::File(file) = small else {
+        panic!("a folder keeps files")
+    };
+    assert!(file.finish().is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// What it counts is less by one when it is dropped.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_job_has_no_more_answers_than_its_share_has_room_for() {
+    assert_eq!(chunk_share(7), share(7, AHEAD));
+    for ahead in [1, 2, 7] {
+        let most = Arc::new(AtomicUsize::new(0));
+        let made = Arc::clone(&most);
+        let work = move |_| {
+            let (alive, most) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&made));
+            (0..200).map(move |_| {
+                let now = alive.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                Counted(Arc::clone(&alive))
+            })
+        };
+        let (jobs, answers) = pool(2, 8, |ahead: &usize| *ahead, work).unwrap();
+        for _ in 0..6 {
+            jobs.submit(ahead).unwrap();
+        }
+        jobs.end(Ok(()));
+        let taken = answers.inspect(|_| std::thread::yield_now()).count();
+        assert_eq!(taken, 1_200);
+        let most = most.load(Ordering::SeqCst);
+        assert!(most * ANSWER_BYTES <= share(0, ahead), "{most} of {ahead}");
     }
 }

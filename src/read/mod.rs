@@ -34,6 +34,7 @@ pub(crate) mod positioned;
 pub mod row_groups;
 pub mod seen;
 pub mod server_table;
+pub(crate) mod shared_file;
 mod table;
 pub mod text;
 mod whole;

@@ -1,22 +1,20 @@
 //! Parquet: the footer is read once, then each row group becomes a chunk whose pages the job reads from the file.
 
-use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields};
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::reader::{ChunkReader, Length};
 
 use super::decompress::MAGIC_BYTES;
 use super::groups_ahead::GroupsAhead;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
+use super::shared_file::SharedFile;
 use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names};
 use crate::budget;
 use crate::error::{Code, Error};
@@ -51,51 +49,6 @@ impl RowGroup {
     /// What the footer says of it.
     pub(crate) fn about(&self) -> &RowGroupMetaData {
         self.metadata.row_group(self.index)
-    }
-}
-
-/// A file as the `parquet` crate reads it. Its own way of sharing a file moves the one position all threads share.
-#[derive(Clone)]
-pub(crate) struct SharedFile(pub Arc<Positioned>);
-
-impl Length for SharedFile {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-}
-
-impl ChunkReader for SharedFile {
-    type T = BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        // Only page headers are read so; most are below 100 bytes.
-        Ok(BufReader::with_capacity(
-            512,
-            From {
-                file: Arc::clone(&self.0),
-                offset: start,
-            },
-        ))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        Ok(self.0.shared(start, length)?)
-    }
-}
-
-/// A file from some offset on.
-pub(crate) struct From {
-    file: Arc<Positioned>,
-    offset: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let rest = self.file.len().saturating_sub(self.offset);
-        let bytes = usize::try_from(rest).unwrap_or(usize::MAX).min(out.len());
-        out[..bytes].copy_from_slice(&self.file.at(self.offset, bytes)?);
-        self.offset += bytes as u64;
-        Ok(bytes)
     }
 }
 
@@ -147,17 +100,16 @@ impl Reader<'_> {
                 continue;
             }
             let answers = self.ahead();
-            let waiting = answers.saturating_mul(budget::ANSWER_BYTES);
             let (file, held, bytes) = match &mut ahead {
                 None => {
                     let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
-                    let held = self.acquire(bytes.saturating_add(waiting))?;
+                    let held = self.acquire(budget::share(bytes, answers))?;
                     (file.clone(), held, bytes)
                 }
                 Some(ahead) => {
                     // What is fetched is held as long as the row group is, besides its pages.
                     let fetched = ahead.bytes(index);
-                    let mut held = self.acquire(fetched + BATCH_BYTES)?;
+                    let mut held = self.acquire(budget::share(fetched + BATCH_BYTES, answers))?;
                     let file = match &source.location {
                         Location::Remote(remote) if fetched > 0 => {
                             let parts = ahead.take(index)?;
@@ -167,7 +119,7 @@ impl Reader<'_> {
                         _ => file.clone(),
                     };
                     let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
-                    held.resize(fetched.saturating_add(bytes).saturating_add(waiting));
+                    held.resize(budget::share(fetched.saturating_add(bytes), answers));
                     (file, held, bytes)
                 }
             };
@@ -204,10 +156,11 @@ impl Reader<'_> {
     }
 
     /// How many answers of a row group may wait for their turn. A row group makes many, one after another: those behind
-    /// it would stand still if they could not go ahead, so each job has its share of the memory for that, and one share is
-    /// left for what is read.
+    /// it would stand still if they could not go ahead, so each job has its share of the memory for that, the answer in
+    /// the making included, and one share is left for what is read.
     fn ahead(&self) -> usize {
-        (self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES).max(budget::AHEAD)
+        let answers = self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES;
+        answers.saturating_sub(1).max(budget::AHEAD)
     }
 
     /// What a run may hold.

@@ -9,10 +9,10 @@
 //! ```
 //!
 //! `decode` is decode and normalize, one job a chunk: a worker without a job waits for room if there is a job that is
-//! parked, being two answers ahead, or if the reader has no room to bring another; otherwise for input. Reading a
-//! Parquet row group is a part of its job. The files of a folder are written on a thread that is in no stage. `deliver` counts as one thread, busy while any import is on its way, and while
-//! a server's imports are counted at the end. What comes before the first byte is read, such as the survey of columns,
-//! is in no stage.
+//! parked, being as far ahead as it may be, or if the reader has no room to bring another; otherwise for input. Reading
+//! a Parquet row group is a part of its job. The files of a folder are written on a thread that is in no stage. `deliver`
+//! counts as one thread, busy while any import is on its way, and while a server's imports are counted at the end. What
+//! comes before the first byte is read, such as the survey of columns, is in no stage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
