@@ -25,6 +25,7 @@ mod fetched;
 pub mod files;
 mod groups_ahead;
 pub mod line_ends;
+mod messages;
 mod midway;
 pub mod names;
 pub(crate) mod page_header;
