@@ -11,7 +11,7 @@
 //! ┌─ reader thread ───────────────────────────────────────────────┐
 //! │ read       decompress → decode to UTF-8 → cut between records │  waits for memory, then for a place
 //! └───┬───────────────────────────────────────────────────────────┘
-//!     │  Chunk: 512 KiB of whole records, or a row group              2 × threads places, in order; small ones share
+//!     │  Chunk: 512 KiB of whole records, or a row group              4 × threads places, in order; small ones share
 //!     ▼
 //! ┌─ pool of N workers ───────────────────────────────────────────┐
 //! │ decode     bytes → records, checked                           │  never waits: a job that is 2 answers ahead

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
-//!                                                              └── blocks(4) ──▶ writer thread, for a folder
+//!                                                              └── blocks(16) ─▶ writer thread, for a folder
 //! ```
 //!
 //! **Why this cannot deadlock.** Jobs wait for nothing: a series that is far enough ahead is parked, not blocked. The

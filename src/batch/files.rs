@@ -20,8 +20,9 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Direct writes start and end at multiples of this, in the file and in memory.
 const ALIGNMENT: usize = 4096;
 
-/// Blocks of a run: one that fills, one that is written, and two for when the disk has to think.
-const BLOCKS: usize = 4;
+/// Blocks of a run: one that fills, one that is written, and the others for when the disk has to think, as it does for
+/// some milliseconds now and then.
+const BLOCKS: usize = 16;
 
 /// The side of the batcher: makes files in a folder.
 #[derive(Clone, Debug)]

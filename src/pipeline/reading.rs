@@ -17,8 +17,9 @@ use crate::read::seen::Seen;
 use crate::read::{Body, Chunk, Ended, Reader};
 use crate::source::{Source, spool};
 
-/// Places in the order for each worker: one chunk that it works on, and one that waits for its turn.
-const PLACES: usize = 2;
+/// Places in the order for each worker: one chunk that it works on, and others that wait for their turn, so that nobody
+/// stands still while the batcher waits for the disk.
+const PLACES: usize = 4;
 
 /// How many small chunks share a place at most. More would hardly wait less, and each may have a megabyte for its answer.
 const SHARING: usize = 8;
