@@ -2,7 +2,7 @@
 //! ([`crate::source::remote::thread`]).
 //!
 //! ```text
-//! reader thread ── budget ──▶ pool, depth 2 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
+//! reader thread ── budget ──▶ pool, depth 4 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
 //!                                                              └── blocks(16) ─▶ writer thread, for a folder
 //! ```
 //!

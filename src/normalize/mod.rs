@@ -1,7 +1,7 @@
 //! **Takes** the records of one [`Chunk`], from its decoder.
 //! **Gives** [`Tasks`]: encoded Label Studio tasks, a mark for each, and what was rejected on the way.
 //! **Waits on** nothing.
-//! **To add one:** a rule on fields belongs in [`mapping`]; a new kind of record is a method of [`Consumer`].
+//! **To add one:** a rule on fields belongs in [`mapping`]; a new kind of record is a method of [`Consumer`](crate::decode::Consumer).
 //!
 //! Decoding and normalizing are one job: a record is written as a task while it is still in the cache.
 

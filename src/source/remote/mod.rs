@@ -1,7 +1,7 @@
 //! **Takes** addresses: `s3://bucket/key`, `gs://`, `az://`, `abfss://`, `https://`.
 //! **Gives** what is there as [`Remote`] sources, and their bytes in order ([`Parts`]) or by position ([`Remote::range`]).
 //! **Waits on** the network, on a [thread of its own](thread), so that those who read need not know of it.
-//! **To add one:** a kind of store is a file like [`s3`] and a variant of [`Scheme`](bucket::Scheme).
+//! **To add one:** a kind of store is a file like `s3` and a variant of [`Scheme`](bucket::Scheme).
 
 mod azure;
 mod body;
