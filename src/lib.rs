@@ -26,7 +26,7 @@
 //!     ▼
 //! ┌─ main thread, tokio ──────────────────────────────────────────┐
 //! │ deliver    in order, until done or stopped                    │
-//! │ sink       a folder, a bucket, Redis, stdout, projects      │  waits for the disk, or for the server's pace
+//! │ sink       a folder, a bucket, Redis, stdout, projects        │  waits for the disk, or for the server's pace
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 //!
