@@ -8,6 +8,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -28,6 +29,8 @@ const BLOCKS: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Files {
     folder: Arc<Path>,
+    /// Blocks there are. Memory that nobody has touched yet is what costs most of all, so none is made before it is needed.
+    made: Arc<AtomicUsize>,
     free: Receiver<Block>,
     work: Sender<Work>,
     stopwatch: Arc<Stopwatch>,
@@ -73,16 +76,13 @@ struct Block {
 pub fn files(folder: Arc<Path>) -> (Files, Writer) {
     let (give_back, free) = bounded(BLOCKS);
     let (work, todo) = bounded(BLOCKS);
-    for _ in 0..BLOCKS {
-        // There is room: the channel was just made.
-        let _ = give_back.try_send(Block::new());
-    }
     let writer = Writer {
         free: give_back,
         work: todo,
     };
     let files = Files {
         folder,
+        made: Arc::default(),
         free,
         work,
         stopwatch: Arc::default(),
@@ -123,6 +123,18 @@ impl Block {
 }
 
 impl Files {
+    /// A block that is free, a new one while there may be more, or else the next that is written.
+    fn block(&self) -> io::Result<Block> {
+        if let Ok(block) = self.free.try_recv() {
+            return Ok(block);
+        }
+        if self.made.load(Ordering::Relaxed) < BLOCKS {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            return Ok(Block::new());
+        }
+        self.free.recv().map_err(|_| gone())
+    }
+
     /// The same, where the `stopwatch` is told of waiting for the writer.
     #[must_use]
     pub fn timed(self, stopwatch: &Arc<Stopwatch>) -> Self {
@@ -154,7 +166,7 @@ impl FileBody {
                 Some(block) => block,
                 None => {
                     let _waiting = self.files.stopwatch.wait_for_room();
-                    self.files.free.recv().map_err(|_| gone())?
+                    self.files.block()?
                 }
             };
             bytes = &bytes[block.take(bytes)..];
