@@ -123,18 +123,6 @@ impl Block {
 }
 
 impl Files {
-    /// A block that is free, a new one while there may be more, or else the next that is written.
-    fn block(&self) -> io::Result<Block> {
-        if let Ok(block) = self.free.try_recv() {
-            return Ok(block);
-        }
-        if self.made.load(Ordering::Relaxed) < BLOCKS {
-            self.made.fetch_add(1, Ordering::Relaxed);
-            return Ok(Block::new());
-        }
-        self.free.recv().map_err(|_| gone())
-    }
-
     /// The same, where the `stopwatch` is told of waiting for the writer.
     #[must_use]
     pub fn timed(self, stopwatch: &Arc<Stopwatch>) -> Self {
@@ -153,6 +141,19 @@ impl Files {
             written: None,
         }
     }
+
+    /// A block that is free, a new one while there may be more, or else the next that is written.
+    fn block(&self) -> io::Result<Block> {
+        if let Ok(block) = self.free.try_recv() {
+            return Ok(block);
+        }
+        if self.made.load(Ordering::Relaxed) < BLOCKS {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            return Ok(Block::new());
+        }
+        let _waiting = self.stopwatch.wait_for_room();
+        self.free.recv().map_err(|_| gone())
+    }
 }
 
 impl FileBody {
@@ -164,10 +165,7 @@ impl FileBody {
         while !bytes.is_empty() {
             let mut block = match self.block.take() {
                 Some(block) => block,
-                None => {
-                    let _waiting = self.files.stopwatch.wait_for_room();
-                    self.files.block()?
-                }
+                None => self.files.block()?,
             };
             bytes = &bytes[block.take(bytes)..];
             // The last block is kept back, so that it can be told to be the last.
@@ -278,31 +276,32 @@ impl Writing {
     }
 
     fn write(&mut self, block: &mut Block, is_last: bool) -> io::Result<()> {
-        let wanted = block.len as u64;
-        if self.direct {
+        let written = self.written + block.len as u64;
+        let direct = self.direct;
+        if direct {
             let bytes = if is_last {
                 block.padded()
             } else {
                 block.filled()
             };
             match self.file.write_all(bytes) {
-                Ok(()) => {
-                    self.written += wanted;
-                    return if is_last {
-                        self.file.set_len(self.written)
-                    } else {
-                        Ok(())
-                    };
-                }
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => return Err(error),
                 // Some file systems accept the word at the opening and refuse the first write.
                 Err(_) => {
                     self.file.through_the_cache(self.written)?;
                     self.direct = false;
+                    self.file.write_all(block.filled())?;
                 }
             }
+        } else {
+            self.file.write_all(block.filled())?;
         }
-        self.written += wanted;
-        self.file.write_all(block.filled())
+        self.written = written;
+        // Some of the zeros may stand there even where the write was refused.
+        if direct && is_last {
+            self.file.set_len(written)?;
+        }
+        Ok(())
     }
 }
