@@ -33,7 +33,7 @@
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
 //!
-//! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `partial_file`,
+//! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
 //! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
 //! [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
 //! the source to this.
@@ -85,6 +85,8 @@ pub mod blocks;
 pub mod budget;
 
 pub mod buffer;
+
+pub mod http;
 
 pub mod partial_file;
 

@@ -40,12 +40,13 @@ const FLOW: [&str; 13] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 10] = [
     "error",
     "place",
     "blocks",
     "budget",
     "buffer",
+    "http",
     "stop",
     "stopwatch",
     "partial_file",

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{RANGE, RETRY_AFTER};
+use reqwest::header::RANGE;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use url::{Host as Named, Url};
 
 use crate::error::{Code, Error, Result};
+use crate::http::{innermost, retry_after};
 
 /// Requests to one server at once: a browser has six.
 const AT_ONE_HOST: usize = 16;
@@ -227,21 +228,6 @@ fn passing(answer: &Response) -> Option<Trouble> {
     let status = answer.status();
     let is_busy = status == StatusCode::TOO_MANY_REQUESTS;
     let is_broken = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
-    (is_busy || is_broken).then(|| {
-        let after = answer.headers().get(RETRY_AFTER);
-        let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        Trouble::Passing(
-            format!("answers {status}"),
-            seconds.map(Duration::from_secs),
-        )
-    })
-}
-
-/// What an error says at its end: those before it say where it comes by.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
+    (is_busy || is_broken)
+        .then(|| Trouble::Passing(format!("answers {status}"), retry_after(answer.headers())))
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
 use super::failure::{Failure, Outcome};
+use crate::http::retry_after;
 
 /// The most characters of an answer that a message repeats.
 const EXCERPT: usize = 300;
@@ -71,10 +71,10 @@ impl Answer {
             },
             413 => Failure::TooLarge { detail: detail() },
             429 => Failure::Busy {
-                retry_after: self.retry_after(),
+                retry_after: retry_after(&self.headers),
             },
             503 if self.headers.contains_key(RETRY_AFTER) => Failure::Busy {
-                retry_after: self.retry_after(),
+                retry_after: retry_after(&self.headers),
             },
             // 408 is a proxy's that gave up on the request; what it had passed on by then is not known.
             status @ (408 | 500..=599) => Failure::Unknown {
@@ -158,23 +158,6 @@ impl Answer {
             truncated,
             checked,
         }
-    }
-
-    /// How long it asks to wait, in seconds or until a date; a date is compared with the answer's own, since the
-    /// clocks of two machines differ.
-    fn retry_after(&self) -> Option<Duration> {
-        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let after = text(RETRY_AFTER)?.trim();
-        if let Ok(seconds) = after.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let date = |text| {
-            DateTime::parse_from_rfc2822(text)
-                .ok()
-                .map(|date| date.with_timezone(&Utc))
-        };
-        let now = text(DATE).and_then(date).unwrap_or_else(Utc::now);
-        (date(after)? - now).to_std().ok().or(Some(Duration::ZERO))
     }
 }
 

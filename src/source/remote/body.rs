@@ -9,6 +9,7 @@ use reqwest::{Response, StatusCode, header};
 use super::failure;
 use super::web::{self, Described, Page};
 use crate::error::{Code, Fault};
+use crate::http::{innermost, retry_after};
 
 /// How often something is tried that brings nothing.
 const TRIES: u32 = 6;
@@ -186,7 +187,10 @@ pub(super) async fn ask(page: &Described, range: Option<&Range<u64>>) -> Result<
                 status
                     if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) =>
                 {
-                    (format!("the server says {status}"), asked_to_wait(&answer))
+                    (
+                        format!("the server says {status}"),
+                        retry_after(answer.headers()),
+                    )
                 }
                 status => return Err(web::refused(status)),
             },
@@ -231,28 +235,4 @@ fn check_size(page: &Described, now: Option<u64>) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
-}
-
-/// How long a server asks to wait.
-fn asked_to_wait(answer: &Response) -> Option<Duration> {
-    let text = answer
-        .headers()
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-    (then.to_utc() - chrono::Utc::now()).to_std().ok()
-}
-
-/// The cause behind all causes, which says most.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(inner) = error.source() {
-        error = inner;
-    }
-    error.to_string()
 }
