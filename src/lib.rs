@@ -33,16 +33,21 @@
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
 //!
+//! A run that was packed into a folder or a bucket lies there with a manifest, which alone says what counts of it: [`packed`]
+//! writes it, joins those of several processes, and reads it again to send what was packed.
+//!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
 //! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
-//! [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
+//! [`pipeline`] sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
 //! the source to this.
 
-// What the user asks for, and what will run.
+// What the user asks for, what will run, and what a run left where it was packed.
 
 pub mod cli;
 
 pub mod plan;
+
+pub mod packed;
 
 // The threads and channels.
 

@@ -1,11 +1,14 @@
 //! What will run: sources listed, formats and limits fixed, nothing opened.
 
+pub mod shard;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::shard::Shard;
 use crate::batch::limits::Limits;
 use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
@@ -41,6 +44,8 @@ pub struct Plan {
     pub spool_limit: u64,
     /// Whether it is looked before the run that the media are there of which tasks speak.
     pub media_check: Option<MediaCheck>,
+    /// Which part of the sources this run reads, where several share them.
+    pub shard: Option<Shard>,
 }
 
 /// A look at the media that tasks speak of.

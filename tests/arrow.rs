@@ -160,6 +160,7 @@ fn source(path: &Path) -> Source {
         location: Location::File(path.to_owned()),
         bytes: None,
         address: None,
+        window: sluice::source::window::Window::ALL,
     }
 }
 
@@ -173,7 +174,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
             panic!("columns were expected")
         };
         let names = names.clone();
-        let Start::Group { group, row } = chunk.start else {
+        let Start::Group { group, row, .. } = chunk.start else {
             panic!("a group was expected")
         };
         let mut decoder = Decoder::new(&mut chunk, with.nul, &Arc::default());

@@ -53,8 +53,8 @@ const COMMON: [&str; 10] = [
     "labelling_config",
 ];
 
-/// What sees all stages: the wiring, and what the user typed.
-const WIRING: [&str; 4] = ["pipeline", "plan", "cli", "main"];
+/// What sees all stages: the wiring, what the user typed, and what was packed.
+const WIRING: [&str; 5] = ["pipeline", "plan", "packed", "cli", "main"];
 
 /// What only the wiring uses.
 const WIRES: [&str; 1] = ["in_order"];

@@ -16,6 +16,8 @@ mod buckets;
 mod common;
 #[path = "stores/gcs.rs"]
 mod gcs;
+#[path = "stores/job.rs"]
+mod job;
 #[path = "stores/misbehaving.rs"]
 mod misbehaving;
 #[path = "stores/recipe.rs"]

@@ -131,6 +131,7 @@ impl Input {
             max_rejects: Tolerance::Count(0),
             spool_limit: SPOOL_LIMIT,
             media_check: None,
+            shard: None,
         }
     }
 

@@ -171,7 +171,11 @@ impl Batcher {
         if let Some(extent) = tasks.extent {
             let before = self.tracker.reached();
             self.tracker.leave(extent);
-            let over = before.map_or(0, |first| self.passed_over(first));
+            let over = match before {
+                _ if tasks.only_counted => u64::MAX,
+                Some(first) => self.passed_over(first),
+                None => 0,
+            };
             outlet.passed(extent.records.saturating_sub(over), tasks.changes);
         } else {
             outlet.passed(0, tasks.changes);

@@ -45,8 +45,9 @@ impl Tracker {
         }
         if self.start.is_none() {
             self.start = Some(start);
-            if let Start::Text { lines_before, .. } = start {
-                self.lines += lines_before;
+            match start {
+                Start::Text { lines_before, .. } => self.lines += lines_before,
+                Start::Group { records_before, .. } => self.records += records_before,
             }
         }
     }
@@ -62,7 +63,7 @@ impl Tracker {
     #[must_use]
     pub fn place(&self, mark: Mark) -> Place {
         let at = match self.start {
-            Some(Start::Group { group, row }) => At::Row {
+            Some(Start::Group { group, row, .. }) => At::Row {
                 group,
                 row: row + u64::from(mark.record),
             },

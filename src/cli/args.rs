@@ -1,5 +1,6 @@
 //! What the user typed, validated, nothing opened.
 
+mod packed;
 mod runs;
 mod serve;
 
@@ -9,10 +10,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
-pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
+pub use self::packed::{CommitArguments, GcArguments, PushArguments};
+pub use self::runs::{RunsArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
+use crate::plan::shard::Shard;
 use crate::plan::{Sample, Tolerance};
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
@@ -38,6 +41,10 @@ pub enum Command {
     Import(Box<ImportArguments>),
     /// Send imports packed earlier
     Push(Box<PushArguments>),
+    /// Make one run of what the processes of a job have packed with `--shard`
+    Commit(CommitArguments),
+    /// Remove what was packed and counts for nothing: imports that no manifest names
+    Gc(GcArguments),
     /// List what ran
     Runs(RunsArguments),
     /// Count a run's imports at the target
@@ -70,6 +77,12 @@ pub struct ImportArguments {
     /// What is an object in a bucket
     #[arg(long, value_name = "WHAT", default_value = "import")]
     pub layout: Layout,
+
+    /// Read the part of the sources that falls to process I, from 0, of a job of N, such as
+    /// `$JOB_COMPLETION_INDEX/16`, and pack it into a folder of its own below the target; when all N are done, `sluice
+    /// commit` makes one run of them
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

@@ -10,14 +10,15 @@ use std::time::Instant;
 use indicatif::HumanCount;
 
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
-use super::packed::{self, Manifest};
 use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::address::Address as Project;
+use crate::packed::manifest::{Manifest, same_but_run};
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
+use crate::plan::shard::Shard;
 use crate::report::progress::Shown;
 use crate::report::summary::summary;
 use crate::report::{Media, Report, Totals, VERSION, Watch};
@@ -122,6 +123,26 @@ impl Named {
                 "`--to` is given several times, and not for projects of Label Studio alone",
             )
             .help("name one folder, or one or more projects")),
+        }
+    }
+
+    /// The same for one process of a job, which has a folder of its own there.
+    ///
+    /// # Errors
+    /// When its processes cannot share the target.
+    pub(super) fn within(self, shard: Shard) -> Result<Named> {
+        match self {
+            Named::Directory(path) => Ok(Named::Directory(path.join(shard.folder()))),
+            Named::Objects(mut address) => {
+                let key = format!("{}/{}", address.key.trim_end_matches('/'), shard.folder());
+                key.trim_start_matches('/').clone_into(&mut address.key);
+                Ok(Named::Objects(address))
+            }
+            Named::Stdout | Named::Redis(_) | Named::Projects(_) => Err(Error::new(
+                Code::Usage,
+                "`--shard`: the processes of a job pack into a folder or a prefix in a bucket",
+            )
+            .help("name one with `--to`; `sluice push` sends what was packed, at the pace that the server bears")),
         }
     }
 
@@ -284,7 +305,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         Target::Objects(_) if error.is_some() => Ok(()),
         Target::Objects(objects) => {
             let manifest = Manifest::of(&plan, &report)?.to_json()?;
-            let same = packed::same_but_run(&manifest);
+            let same = same_but_run(&manifest);
             objects.finish(manifest, same)
         }
         Target::Stdout(_) | Target::Redis(_) | Target::LabelStudio(_) => Ok(()),

@@ -21,7 +21,8 @@ use crate::normalize::media::References;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::column_types::CsvTypes;
-use crate::source::local;
+use crate::source::Location;
+use crate::source::local::{self, Listing};
 
 /// The part of a run's memory that a table to join may take besides.
 const JOIN_SHARE: usize = 4;
@@ -32,7 +33,10 @@ const JOIN_SHARE: usize = 4;
 /// What ended it early.
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
-    let named = Named::of(&arguments.to)?;
+    let mut named = Named::of(&arguments.to)?;
+    if let Some(shard) = arguments.shard {
+        named = named.within(shard)?;
+    }
     let plan = plan(arguments, &named)?;
     delivery::run(Delivery {
         started,
@@ -77,7 +81,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         config.as_ref().map(|known| &*known.config),
     );
     let taking = file_types::taking(reading, key, known);
-    let listing = local::list_as(&arguments.sources, &taking)?;
+    let mut listing = local::list_as(&arguments.sources, &taking)?;
+    if let Some(shard) = arguments.shard {
+        self::shard(arguments, &listing)?;
+        shard.take(&mut listing.sources);
+    }
     if !arguments.delivery.quiet {
         listing.told.iter().for_each(|line| eprintln!("{line}"));
     }
@@ -136,6 +144,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
         media_check,
+        shard: arguments.shard,
         ..limits.plan(listing, reading, settled, bounds)
     };
     fields.predict(&mut plan, config.map(|known| known.config))?;
@@ -153,6 +162,27 @@ fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<Media
         .help("leave it out, or give the tag that shows it `valueType=\"url\"`"));
     }
     Ok(MediaCheck { sample, references })
+}
+
+/// Makes sure that processes which know nothing of one another can do what is asked for.
+fn shard(arguments: &ImportArguments, listing: &Listing) -> Result<()> {
+    let refused = |what: &str, why: &str, help: &str| {
+        let reason = format!("`--shard` does not go with {what}: {why}");
+        Err(Error::new(Code::Usage, reason).help(help))
+    };
+    if arguments.fields.dedupe.is_some() {
+        let why = "a process does not know which records the others have";
+        return refused("`--dedupe`", why, "leave it out, or pack in one process");
+    }
+    let source = |location: &Location| {
+        let mut sources = listing.sources.iter();
+        sources.any(|source| source.location == *location)
+    };
+    if source(&Location::Stdin) {
+        let why = "it cannot be read by several processes";
+        return refused("standard input", why, "name files");
+    }
+    Ok(())
 }
 
 fn no_header() -> Error {

@@ -1,6 +1,8 @@
 //! The command line: what the user typed, and what is made of it. One file a command.
 
 pub mod args;
+pub mod commit;
+pub mod gc;
 pub mod import;
 pub mod push;
 pub mod runs;
@@ -11,7 +13,6 @@ pub mod verify;
 mod config;
 mod delivery;
 mod file_types;
-mod packed;
 mod plans;
 mod predicting;
 mod recorded;
@@ -42,6 +43,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
         Command::Push(arguments) => push::run(arguments),
+        Command::Commit(arguments) => commit::run(arguments),
+        Command::Gc(arguments) => gc::run(arguments),
         Command::Runs(arguments) => runs::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Undo(arguments) => undo::run(arguments),

@@ -91,6 +91,7 @@ impl LimitArguments {
             max_rejects: self.max_rejects,
             spool_limit: SPOOL_LIMIT,
             media_check: None,
+            shard: None,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::args::PushArguments;
 use super::delivery::{self, Delivery, Named, Placing};
-use super::packed::Packed;
 use super::plans::Fields;
 use crate::batch::limits::{Framing, Limits};
 use crate::error::{Code, Error, Result};
+use crate::packed::Packed;
 use crate::plan::Plan;
 use crate::read::Reading;
 use crate::source::local;
@@ -30,8 +30,8 @@ pub fn run(arguments: &PushArguments) -> Result<u8> {
     }
     let packed = Packed::open(&arguments.packed)?;
     if !arguments.delivery.quiet {
-        let folder = arguments.packed.display();
-        eprintln!("checking {} imports packed in {folder}", packed.len());
+        let place = packed.home().shown("");
+        eprintln!("checking {} imports packed in {place}", packed.len());
     }
     packed.check()?;
     let plan = plan(arguments, &packed, named.framing())?;
@@ -52,9 +52,9 @@ pub fn run(arguments: &PushArguments) -> Result<u8> {
 pub(super) fn plan(arguments: &PushArguments, packed: &Packed, framing: Framing) -> Result<Plan> {
     let PushArguments { limits, .. } = arguments;
     let words: Vec<String> = packed
-        .files()?
+        .imports()
         .iter()
-        .map(|file| file.display().to_string())
+        .map(|import| packed.home().shown(&import.name))
         .collect();
     let listing = local::list(&words)?;
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;

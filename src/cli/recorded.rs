@@ -6,11 +6,11 @@ use clap::Parser;
 
 use super::args::{Arguments, Command};
 use super::delivery::Named;
-use super::packed::Packed;
 use super::{import, push};
 use crate::batch::limits::ARRAY;
 use crate::error::{Code, Error, Result};
 use crate::journal::Run;
+use crate::packed::Packed;
 use crate::plan::Plan;
 
 /// The words that a run was asked for with, and where.
@@ -60,9 +60,12 @@ impl Words {
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }
-            Command::Runs(_) | Command::Verify(_) | Command::Undo(_) | Command::Serve(_) => {
-                Err(unreadable(&self.words))
-            }
+            Command::Commit(_)
+            | Command::Gc(_)
+            | Command::Runs(_)
+            | Command::Verify(_)
+            | Command::Undo(_)
+            | Command::Serve(_) => Err(unreadable(&self.words)),
         }
     }
 }

@@ -135,6 +135,7 @@ pub fn tasks(normalizer: &Arc<Normalizer>, mut chunk: Chunk) -> TaskStream {
         start: chunk.start,
         shape: chunk.shape,
         held: Arc::new(chunk.held),
+        only_counted: chunk.only_counted,
     }
 }
 
@@ -151,6 +152,7 @@ pub struct TaskStream {
     start: Start,
     shape: Arc<Shape>,
     held: Arc<Held>,
+    only_counted: bool,
 }
 
 impl Iterator for TaskStream {
@@ -191,6 +193,9 @@ impl Iterator for TaskStream {
             Ok(false) => tasks.extent = Some(decoder.extent()),
             Err(fatal) => tasks.fatal = Some(fatal),
         }
+        if self.only_counted {
+            tasks.leave_out();
+        }
         Some(tasks)
     }
 }
@@ -209,5 +214,6 @@ pub fn text_chunk(text: Buffer, shape: Shape, held: Held) -> Chunk {
         shape: Arc::new(shape),
         body: Body::Text(text),
         held,
+        only_counted: false,
     }
 }

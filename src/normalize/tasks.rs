@@ -32,6 +32,8 @@ pub struct Tasks {
     pub rejected: Vec<Rejected>,
     /// What was changed in the data.
     pub changes: Changes,
+    /// Whether its records count here for the places of those after them alone.
+    pub only_counted: bool,
     /// What the chunk came to, with its last answer.
     pub extent: Option<Extent>,
     /// A fault after which nothing in the source can be trusted; the last answer of the source.
@@ -80,6 +82,7 @@ impl Tasks {
             numbered: false,
             rejected: Vec::new(),
             changes: Changes::default(),
+            only_counted: false,
             extent: None,
             fatal: None,
             _held: held,
@@ -91,6 +94,16 @@ impl Tasks {
     pub fn reject(&mut self, mark: Mark, fault: Fault, raw: &[u8]) {
         let raw = raw[..raw.len().min(RAW_BYTES)].to_vec();
         self.rejected.push(Rejected { mark, fault, raw });
+    }
+
+    /// Leaves out all but what the chunk came to, and a fault that ends the source: another run has the rest.
+    pub fn leave_out(&mut self) {
+        self.bytes.truncate(0);
+        self.marks.clear();
+        self.hashes.clear();
+        self.rejected.clear();
+        self.changes = Changes::default();
+        self.only_counted = true;
     }
 
     /// Leaves out the tasks that are not to be kept; `keep` has a word on each.

@@ -66,7 +66,13 @@ pub(super) fn input(
     let first = from.map_or(SourceId(0), |place| place.source);
     let read = |source: &Source| source.id >= first;
     let spooled = input.stand_ins(around, from)?;
-    let sources: Vec<Source> = input.sources.iter().filter(|s| read(s)).cloned().collect();
+    let whole = |source: &Source| Source {
+        window: source.window.widened(),
+        ..source.clone()
+    };
+    let sources: Vec<Source> = (input.sources.iter().filter(|s| read(s)))
+        .map(whole)
+        .collect();
     let _surveying = Surveying::start(&around.watch);
 
     let work = |chunk| iter::once(survey(chunk));

@@ -34,6 +34,9 @@ const FIRST_BYTES: usize = 1 << 20;
 impl Reader<'_> {
     /// Reads an Arrow file by its footer.
     pub(super) fn ipc_file(&self, source: &Source, file: &Positioned) -> Result<(), Halt> {
+        if !source.window.holds(0) {
+            return Ok(());
+        }
         let tail = file
             .len()
             .checked_sub(10)
@@ -139,6 +142,9 @@ impl Reader<'_> {
 
     /// Reads an Arrow stream, or a file from its first byte to its last.
     pub(super) fn ipc_stream(&self, source: &Source, mut bytes: Peek) -> Result<(), Halt> {
+        if !source.window.holds(0) {
+            return Ok(());
+        }
         let head = bytes.peek(MOST_ALIGNED).map_err(|e| read_error(&e))?;
         if head.starts_with(MAGIC) {
             let zeros = head[MAGIC.len()..]

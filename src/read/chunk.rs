@@ -24,6 +24,8 @@ pub struct Chunk {
     pub body: Body,
     /// Their share of the budget.
     pub held: Held,
+    /// Whether they are only counted, so that those after them have their places: another run reads them.
+    pub only_counted: bool,
 }
 
 impl Chunk {
@@ -55,6 +57,8 @@ pub enum Start {
         group: u32,
         /// The row in it, from 0.
         row: u64,
+        /// Records between the end of the chunk before and this one: those of groups that another run reads.
+        records_before: u64,
     },
 }
 

@@ -55,15 +55,16 @@ struct Coming {
 }
 
 impl GroupsAhead {
-    /// The wanted columns of all row groups from number `first` on.
+    /// The wanted columns of all row groups that are `wanted`, by their numbers.
     pub(super) fn new(
         remote: &Remote,
         metadata: &ParquetMetaData,
         mask: &ProjectionMask,
-        first: usize,
+        wanted: impl Fn(usize, &RowGroupMetaData) -> bool,
     ) -> Self {
-        let groups = metadata.row_groups().iter().enumerate().skip(first);
+        let groups = metadata.row_groups().iter().enumerate();
         let to_come = groups
+            .filter(|(index, about)| wanted(*index, about))
             .map(|(index, about)| (index, ranges(about, mask)))
             .filter(|(_, ranges)| total(ranges) <= MOST_BYTES)
             .collect();

@@ -260,6 +260,7 @@ impl<'r, 'a> Messages<'r, 'a> {
                 start: Start::Group {
                     group: self.index,
                     row: first_row.into(),
+                    records_before: 0,
                 },
                 shape: Arc::clone(&self.shape),
                 body: Body::Batch(Batch {
@@ -267,6 +268,7 @@ impl<'r, 'a> Messages<'r, 'a> {
                     record_bytes: self.reader.reading.record_bytes,
                 }),
                 held,
+                only_counted: false,
             })?;
             first_row += length;
         }

@@ -18,6 +18,7 @@ pub mod cut_json;
 pub mod cut_line_ends;
 pub mod cut_lines;
 pub mod cut_whole;
+mod cutter;
 pub mod decompress;
 pub mod dialect;
 pub mod encoding;
@@ -199,7 +200,9 @@ impl Reader<'_> {
             return Err(midway::no_source(first, sources.len()));
         }
         for source in sources {
-            if source.id < first {
+            if source.window.is_none() {
+                // All of it is read by other runs.
+            } else if source.id < first {
                 let bytes = source.bytes.unwrap_or(0);
                 self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             } else {

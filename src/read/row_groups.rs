@@ -12,6 +12,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 
 use super::decompress::MAGIC_BYTES;
 use super::groups_ahead::GroupsAhead;
+use super::midway::FirstRow;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
 use super::shared_file::SharedFile;
@@ -58,27 +59,19 @@ impl Reader<'_> {
         let file = SharedFile(Arc::new(file));
         let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
         (self.check_columns)(&opened.names)?;
-        let shape = Arc::new(Shape::Columns(opened.names));
+        let shape = Arc::new(Shape::Columns(opened.names.clone()));
         let wanted = self.first_row(source)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
-        let mut ahead = match &source.location {
-            Location::Remote(remote) => {
-                let groups = 0..opened.metadata.num_row_groups();
-                let is_before =
-                    |group: &usize| u32::try_from(*group).is_ok_and(|g| wanted.is_after(g));
-                let first = groups.take_while(is_before).count();
-                let (metadata, mask) = (&opened.metadata, &opened.mask);
-                Some(GroupsAhead::new(remote, metadata, mask, first))
-            }
-            _ => None,
-        };
+        let mut ahead = opened.groups_ahead(source, &wanted);
         let mut count = |about: &RowGroupMetaData| {
             let stored = u64::try_from(about.compressed_size()).unwrap_or(0);
             let stored = stored.min(uncounted);
             uncounted -= stored;
             self.progress.bytes.fetch_add(stored, Ordering::Relaxed);
         };
+        // Rows that another run reads.
+        let mut passed_over = 0;
         for (index, about) in opened.metadata.row_groups().iter().enumerate() {
             let place = |what: String| damaged(format_args!("row group {index}: {what}"));
             let rows = about.num_rows();
@@ -92,6 +85,10 @@ impl Reader<'_> {
                 u32::try_from(index).map_err(|_| place("there are too many".to_owned()))?;
             if wanted.is_after(number) {
                 count(about);
+                continue;
+            }
+            if !source.window.holds(first_byte(about)) {
+                passed_over += u64::from(rows);
                 continue;
             }
             let first_row = wanted.of(number, rows)?;
@@ -128,6 +125,7 @@ impl Reader<'_> {
                 start: Start::Group {
                     group: number,
                     row: first_row.into(),
+                    records_before: std::mem::take(&mut passed_over),
                 },
                 shape: Arc::clone(&shape),
                 body: Body::RowGroup(RowGroup {
@@ -146,6 +144,7 @@ impl Reader<'_> {
                     ahead: answers,
                 }),
                 held,
+                only_counted: false,
             })?;
             count(about);
         }
@@ -249,6 +248,16 @@ pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
     value.saturating_add(4)
 }
 
+/// Where a row group begins in its file, as far as its columns are inside it.
+fn first_byte(about: &RowGroupMetaData) -> u64 {
+    let starts = about.columns().iter().flat_map(|column| {
+        let dictionary = column.dictionary_page_offset();
+        [Some(column.data_page_offset()), dictionary]
+    });
+    let first = starts.flatten().min().unwrap_or(0);
+    u64::try_from(first).unwrap_or(0)
+}
+
 /// Makes sure that a row group's columns are inside the file.
 fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
     for column in about.columns() {
@@ -292,6 +301,19 @@ struct Opened {
 }
 
 impl Opened {
+    /// The row groups that are to be read, fetched ahead where the file is remote.
+    fn groups_ahead(&self, source: &Source, wanted: &FirstRow) -> Option<GroupsAhead> {
+        let Location::Remote(remote) = &source.location else {
+            return None;
+        };
+        let is_wanted = |group: usize, about: &RowGroupMetaData| {
+            let is_before = u32::try_from(group).is_ok_and(|group| wanted.is_after(group));
+            !is_before && source.window.holds(first_byte(about))
+        };
+        let (metadata, mask) = (&self.metadata, &self.mask);
+        Some(GroupsAhead::new(remote, metadata, mask, is_wanted))
+    }
+
     fn new(file: &SharedFile, pick: Option<&[String]>) -> Result<Self, Error> {
         let mut head = [0; 4];
         let start = file

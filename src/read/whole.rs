@@ -92,6 +92,9 @@ impl Reader<'_> {
     }
 
     fn hand_on(&self, source: &Source, text: Buffer, shape: Arc<Shape>) -> Result<(), Halt> {
+        if !source.window.holds(0) {
+            return Ok(());
+        }
         let share = budget::chunk_share(text.len());
         let held = self.acquire(share)?;
         self.submit(Chunk {
@@ -104,6 +107,7 @@ impl Reader<'_> {
             shape,
             body: Body::Text(text),
             held,
+            only_counted: false,
         })?;
         Ok(())
     }

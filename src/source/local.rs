@@ -14,6 +14,7 @@ use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
 use super::remote::{Page, Parts};
 use super::sniff::Format;
+use super::window::Window;
 use super::{Location, Source, redis};
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
@@ -131,6 +132,7 @@ impl Listing {
             location,
             bytes,
             address: address.map(Arc::from),
+            window: Window::ALL,
         });
         Ok(())
     }

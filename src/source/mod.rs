@@ -11,11 +11,13 @@ pub mod redis;
 pub mod remote;
 pub mod sniff;
 pub mod spool;
+pub mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::remote::Remote;
+use self::window::Window;
 use crate::place::SourceId;
 
 /// One thing to read.
@@ -31,6 +33,8 @@ pub struct Source {
     pub bytes: Option<u64>,
     /// The address by which a task may speak of it, where one is known.
     pub address: Option<Arc<str>>,
+    /// The part of it that is read: all, unless several runs share it.
+    pub window: Window,
 }
 
 /// Where a source's bytes are.

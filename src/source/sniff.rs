@@ -129,6 +129,13 @@ pub(super) fn uncompressed(name: &str) -> &str {
     }
 }
 
+/// Whether a name says that a file is compressed as a whole.
+#[must_use]
+pub fn is_compressed(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    uncompressed(&lower) != lower
+}
+
 /// The content type that HTTP gives a file of this name; none where the name tells neither media nor text.
 #[must_use]
 pub fn content_type(name: &str) -> Option<&'static str> {

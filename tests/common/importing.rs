@@ -29,6 +29,7 @@ use sluice::rejects::Reject;
 use sluice::sink::label_studio::spread::{Spread, TITLE};
 use sluice::sink::label_studio::target::Connection;
 use sluice::sink::label_studio::{Asked, LabelStudio};
+use sluice::source::window::Window;
 use sluice::source::{Location, Source};
 use sluice::stop::Stop;
 use tempfile::TempDir;
@@ -97,6 +98,7 @@ impl Input {
                 location: Location::File(path),
                 bytes: Some(text.len() as u64),
                 address: None,
+                window: Window::ALL,
             });
         }
         Input {

@@ -30,6 +30,7 @@ use sluice::report::{Totals, Watch};
 use sluice::source::local;
 use sluice::source::sniff::Format;
 use sluice::source::spool::SPOOL_LIMIT;
+use sluice::source::window::Window;
 
 /// How a run is to go.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Options {
     pub dedupe: Option<Dedupe>,
     pub csv_types: CsvTypes,
     pub files: Files,
+    /// The part of each source that is read.
+    pub window: Window,
 }
 
 impl Default for Options {
@@ -63,6 +66,7 @@ impl Default for Options {
             dedupe: None,
             csv_types: CsvTypes::Text,
             files: Files::default(),
+            window: Window::ALL,
         }
     }
 }
@@ -158,10 +162,14 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
+    let mut sources = local::list(&words).expect("the files are there").sources;
+    for source in &mut sources {
+        source.window = options.window;
+    }
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
     Plan {
         run: "test".to_owned(),
-        sources: local::list(&words).expect("the files are there").sources,
+        sources,
         left_out: Vec::new(),
         reading: Reading {
             format: options.format,
@@ -194,6 +202,7 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         max_rejects: options.max_rejects,
         spool_limit: SPOOL_LIMIT,
         media_check: None,
+        shard: None,
     }
 }
 

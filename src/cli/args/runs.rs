@@ -1,33 +1,8 @@
-//! The words and flags of what is done about runs, and of sending what was packed earlier.
-
-use std::path::PathBuf;
+//! The words and flags of what is done about runs.
 
 use clap::Args;
 
-use super::{
-    DeliveryArguments, EXIT_CODES, LimitArguments, ReachArguments, ServerArguments, StateArguments,
-};
-
-/// The words and flags of `sluice push`.
-#[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
-pub struct PushArguments {
-    /// A folder that `sluice import --to FOLDER` has filled, or its manifest
-    #[arg(value_name = "DIR|MANIFEST")]
-    pub packed: PathBuf,
-
-    /// Where imports go: a Label Studio project's address as the browser shows it; several projects are filled in turn
-    #[arg(long, value_name = "TARGET", required = true)]
-    pub to: Vec<String>,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub limits: LimitArguments,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the headings in the help say it")]
-    pub delivery: DeliveryArguments,
-}
+use super::{ReachArguments, ServerArguments, StateArguments};
 
 /// The words and flags of `sluice runs`.
 #[derive(Args, Debug)]

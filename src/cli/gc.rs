@@ -1,0 +1,30 @@
+//! `sluice gc`: removes what lies where a run does and counts for nothing.
+
+use indicatif::{DecimalBytes, HumanCount};
+
+use super::args::GcArguments;
+use super::table::print;
+use crate::error::Result;
+use crate::packed::leftovers::{Leftover, leftovers};
+
+/// Runs the command; gives the exit code. The names go to standard output, one a line.
+///
+/// # Errors
+/// When the run has no manifest, or a file cannot be removed.
+pub fn run(arguments: &GcArguments) -> Result<u8> {
+    let (home, left) = leftovers(&arguments.run)?;
+    for Leftover { name, .. } in &left {
+        if !arguments.dry_run {
+            home.remove(name)?;
+        }
+        print(&format!("{}\n", home.shown(name)))?;
+    }
+    let bytes = left.iter().map(|leftover| leftover.bytes).sum();
+    eprintln!(
+        "{} files ({}) that no manifest names{}",
+        HumanCount(left.len() as u64),
+        DecimalBytes(bytes),
+        if arguments.dry_run { "" } else { " removed" }
+    );
+    Ok(0)
+}
