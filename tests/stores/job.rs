@@ -1,8 +1,11 @@
 //! An indexed job that packs into a bucket: its processes may run twice, and only what is committed counts.
 
+use std::process::{Child, Stdio};
+
 use serde_json::Value;
 
 use crate::servers::{self, Store};
+use crate::targets::told;
 use crate::{common, import_with, imports_of};
 
 fn run(store: &Store, words: &[&str]) -> common::Ran {
@@ -37,7 +40,8 @@ fn a_job_is_committed_once_and_only_when_all_of_it_is_there() {
         );
         let source = format!("{}/job-source/penguins.csv", store.root);
         let target = format!("{}/job", store.root);
-        let shard = |shard: &str| {
+        let start = |index: u32| {
+            let shard = format!("{index}/4");
             let words = [
                 "import",
                 &source,
@@ -46,20 +50,31 @@ fn a_job_is_committed_once_and_only_when_all_of_it_is_there() {
                 "--max-tasks",
                 "50",
                 "--shard",
-                shard,
+                &shard,
             ];
-            let ran = run(store, &words);
-            assert_eq!(ran.code(), 0, "{}: {}", store.root, ran.stderr);
+            store
+                .sluice()
+                .args(words)
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
         };
-        shard("0/3");
-        shard("2/3");
+        let end = |process: Child| {
+            let ended = process.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert_eq!(ended.status.code(), Some(0), "{}: {said}", store.root);
+        };
+        // Two of them run twice, at the same time, and one once more when all have ended.
+        let early: Vec<Child> = [0, 2, 2].map(start).into();
+        early.into_iter().for_each(end);
         assert_eq!(run(store, &["commit", &target]).code(), 5);
-        shard("1/3");
-        let before = store.keys("job");
-        shard("0/3");
-        assert_eq!(store.keys("job"), before, "{}", store.root);
+        let others: Vec<Child> = [1, 3, 3].map(start).into();
+        others.into_iter().for_each(end);
+        let before = told(store, "job");
+        end(start(0));
+        assert_eq!(told(store, "job"), before, "{}", store.root);
         store.put(
-            "job/shard-00001-of-00003/import-000042-0123456789abcdef.json",
+            "job/shard-00001-of-00004/import-000042-0123456789abcdef.json",
             "[{}]",
         );
         for said in ["written", "was there already"] {
@@ -69,7 +84,7 @@ fn a_job_is_committed_once_and_only_when_all_of_it_is_there() {
         }
         assert_eq!(committed(store, "job"), local, "{}", store.root);
         let removed = run(store, &["gc", &target]);
-        let left = format!("{target}/shard-00001-of-00003/import-000042-0123456789abcdef.json\n");
+        let left = format!("{target}/shard-00001-of-00004/import-000042-0123456789abcdef.json\n");
         assert_eq!(String::from_utf8(removed.stdout).unwrap(), left);
         assert_eq!(committed(store, "job"), local, "{}", store.root);
     }

@@ -17,7 +17,7 @@ fn to(store: &Store, sources: &[&str], prefix: &str, flags: &[&str]) -> common::
 }
 
 /// Everything below a prefix, as the store tells it: written once more it would be told otherwise.
-fn told(store: &Store, prefix: &str) -> Vec<ObjectMeta> {
+pub fn told(store: &Store, prefix: &str) -> Vec<ObjectMeta> {
     use futures::TryStreamExt;
     let path = object_store::path::Path::parse(prefix).unwrap();
     let mut told =
