@@ -20,6 +20,7 @@ use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
+use crate::read::archive::{self, Looking};
 use crate::read::column_types::CsvTypes;
 use crate::source::local;
 
@@ -33,7 +34,7 @@ const JOIN_SHARE: usize = 4;
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
     let named = Named::of(&arguments.to)?;
-    let plan = plan(arguments, &named)?;
+    let plan = plan(arguments, &named, true)?;
     delivery::run(Delivery {
         started,
         plan,
@@ -47,11 +48,11 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     })
 }
 
-/// What an import of these words to this target is.
+/// What an import of these words to this target is; `stdin`: standard input is there, and is looked at.
 ///
 /// # Errors
 /// When there is no such source, or the words ask for what cannot be.
-pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
+pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> Result<Plan> {
     let ImportArguments {
         reading,
         fields,
@@ -77,7 +78,12 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         config.as_ref().map(|known| &*known.config),
     );
     let taking = file_types::taking(reading, key, known);
-    let listing = local::list_as(&arguments.sources, &taking)?;
+    let mut listing = local::list_as(&arguments.sources, &taking)?;
+    let looking = Looking {
+        spool_limit: spool_limit as u64,
+        stdin,
+    };
+    archive::expand(&mut listing, &taking, looking)?;
     if !arguments.delivery.quiet {
         listing.told.iter().for_each(|line| eprintln!("{line}"));
     }

@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::read::seen::Prefix;
 pub use crate::source::address::without_secrets;
+use crate::source::archive::Member;
 use crate::source::remote::Remote;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
@@ -85,6 +86,17 @@ impl SourceIdentity {
         }
     }
 
+    /// A member of an archive, known by what the archive was when it was listed. Nothing is read.
+    #[must_use]
+    pub fn of_member(id: SourceId, name: &str, member: &Member) -> Self {
+        SourceIdentity {
+            bytes: member.archive.bytes,
+            modified: member.archive.modified,
+            version: Some(member.archive.version.clone()),
+            ..Self::named(id, name)
+        }
+    }
+
     /// What a file is now. Only its head is read.
     ///
     /// # Errors
@@ -131,6 +143,12 @@ impl SourceIdentity {
     #[must_use]
     pub fn change_in_remote(&self, remote: &Remote) -> Option<Change> {
         self.change_to(&Self::of_remote(self.id, &self.name, remote))
+    }
+
+    /// Compares what was recorded with a member of an archive, as it was listed now.
+    #[must_use]
+    pub fn change_in_member(&self, member: &Member) -> Option<Change> {
+        self.change_to(&Self::of_member(self.id, &self.name, member))
     }
 
     /// Compares what was recorded with what is there `now`. Parts read are compared if they are of one length.
@@ -186,7 +204,9 @@ impl Change {
             Change::Name => "another one stands in its place".to_owned(),
             Change::Size { then, now } => format!("it had {then} bytes, now it has {now}"),
             Change::Head => "it begins differently".to_owned(),
-            Change::Version => "its store has another version of it".to_owned(),
+            Change::Version => {
+                "its store, or the archive it is in, has another version of it".to_owned()
+            }
             Change::Prefix => "the part that was sent already is not the same".to_owned(),
             Change::Time => "it was written to".to_owned(),
         };

@@ -23,11 +23,12 @@ use sluice::pipeline;
 use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
+use sluice::read::archive::{self, Looking};
 use sluice::read::column_types::CsvTypes;
 use sluice::read::files::Files;
 use sluice::read::seen::Seen;
 use sluice::report::{Totals, Watch};
-use sluice::source::local;
+use sluice::source::local::{self, Taking};
 use sluice::source::sniff::Format;
 use sluice::source::spool::SPOOL_LIMIT;
 
@@ -158,10 +159,16 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
+    let mut listing = local::list(&words).expect("the files are there");
+    let looking = Looking {
+        spool_limit: SPOOL_LIMIT,
+        stdin: false,
+    };
+    archive::expand(&mut listing, &Taking::default(), looking).expect("archives are sound");
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
     Plan {
         run: "test".to_owned(),
-        sources: local::list(&words).expect("the files are there").sources,
+        sources: listing.sources,
         left_out: Vec::new(),
         reading: Reading {
             format: options.format,
