@@ -32,7 +32,7 @@ pub struct SourceIdentity {
     pub modified: Option<i64>,
     /// BLAKE3 of its first [`HEAD_BYTES`] as stored, in hexadecimal.
     pub head_digest: Option<String>,
-    /// What its store calls this version of it: the `ETag` of an object.
+    /// What its store calls this version of it, the `ETag` of an object; of a member, the digest of its archive.
     pub version: Option<String>,
     /// The part of it that has been read for imports.
     pub prefix: Option<Prefix>,
@@ -52,7 +52,7 @@ pub enum Change {
     },
     /// Its first bytes are others.
     Head,
-    /// Its store calls it another version.
+    /// Its store calls it another version, or its archive is another.
     Version,
     /// The part that was read already is not the same.
     Prefix,
@@ -204,9 +204,7 @@ impl Change {
             Change::Name => "another one stands in its place".to_owned(),
             Change::Size { then, now } => format!("it had {then} bytes, now it has {now}"),
             Change::Head => "it begins differently".to_owned(),
-            Change::Version => {
-                "its store, or the archive it is in, has another version of it".to_owned()
-            }
+            Change::Version => "another version of it is there".to_owned(),
             Change::Prefix => "the part that was sent already is not the same".to_owned(),
             Change::Time => "it was written to".to_owned(),
         };

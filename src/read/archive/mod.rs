@@ -7,15 +7,14 @@
 //! - A zip has its directory at the end, so a few reads list it. A tar is gone through from header to header: past the
 //!   members where their bytes can be passed over, with all of them where a compression is around it, which is then read
 //!   twice. For that, a damaged or cut-off tar is told before anything is sent, and nothing is on the disk.
-//! - What comes only once is kept in a temporary file up to `--spool-limit` ([`kept`]): standard input, pipes, and a zip
+//! - What comes only once is kept in a temporary file up to `--spool-limit` ([`kept::keep`]): standard input, pipes, and a zip
 //!   whose server gives no parts of it. Of a member the same is done where its format is read from its end (Parquet).
 //!
 //! **Memory** is that of the list: names and spans, bounded by [`MOST_MEMBERS`] and [`MOST_NAME_BYTES`]; extended headers
-//! of a tar by [`tar`]. Members are streamed. One is read after the other, by one reader that goes on through the archive
-//! ([`members`]), so that a compressed tar is decompressed once in a run.
+//! of a tar have bounds too. Members are streamed. One is read after the other, by one reader that goes on through the archive
+//! so that a compressed tar is decompressed once in a run.
 //!
-//! **Archives are not trusted.** Names that lead elsewhere are refused, though nothing is ever written by name
-//! ([`names`]). A member of a zip has as many bytes as the directory says, and their CRC, or it is an error; members that
+//! **Archives are not trusted.** Names that lead elsewhere are refused, though nothing is ever written by name. A member of a zip has as many bytes as the directory says, and their CRC, or it is an error; members that
 //! overlap are refused. A member may be compressed itself, once; an archive in an archive is refused.
 //!
 //! **Whether it is still the same archive** is told by a digest of what its listing says: of all headers of a tar, and of
@@ -46,8 +45,8 @@ use crate::source::{Location, Source};
 /// Members of one archive, at most, whether they are read or not.
 pub const MOST_MEMBERS: u64 = 1 << 20;
 
-/// Bytes of the names of one archive, together.
-pub const MOST_NAME_BYTES: usize = 128 << 20;
+/// Bytes of the names of one archive's members together, each with the archive's own before it.
+pub const MOST_NAME_BYTES: usize = 64 << 20;
 
 /// How archives are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +206,7 @@ impl List<'_> {
     /// Counts a member of any kind.
     fn count(&mut self, name: &[u8]) -> Result<()> {
         self.members += 1;
-        self.name_bytes += name.len();
+        self.name_bytes += self.archive.len() + name.len();
         if self.members > MOST_MEMBERS || self.name_bytes > MOST_NAME_BYTES {
             let reason = format!(
                 "more than {MOST_MEMBERS} members, or {MOST_NAME_BYTES} bytes of their names, in one archive"

@@ -25,6 +25,41 @@ struct Extended {
     sparse: bool,
 }
 
+/// What a member is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    /// A file that has holes.
+    Sparse,
+    /// A file that began in another volume.
+    Continued,
+    Folder,
+    /// A link or a device, which has no bytes.
+    Nothing,
+    /// Something else, which may have bytes.
+    Unknown,
+}
+
+impl Kind {
+    fn of(header: &Header, name: &str, is_sparse: bool) -> Kind {
+        match header.entry_type() {
+            EntryType::Directory => Kind::Folder,
+            // So the oldest archives write a folder.
+            EntryType::Regular if name.ends_with('/') => Kind::Folder,
+            EntryType::Regular | EntryType::Continuous if is_sparse => Kind::Sparse,
+            EntryType::Regular | EntryType::Continuous => Kind::File,
+            EntryType::GNUSparse => Kind::Sparse,
+            EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Fifo => Kind::Nothing,
+            other if other.as_byte() == b'M' => Kind::Continued,
+            _ => Kind::Unknown,
+        }
+    }
+}
+
 /// The bytes of a tar, and how far they have been read.
 struct Headers {
     bytes: Peek,
@@ -111,7 +146,6 @@ impl Headers {
                 Error::new(Code::Archive, reason).help("pack it again without extended attributes")
             );
         }
-        list.count(&[])?;
         let mut bytes = Vec::new();
         let read = (&mut self.bytes).take(told).read_to_end(&mut bytes);
         self.at += read.map_err(|e| read_error(&e))? as u64;
@@ -139,25 +173,11 @@ impl Headers {
             .unwrap_or_else(|| header.path_bytes().into_owned());
         list.count(&name)?;
         let name = String::from_utf8_lossy(&name);
-        let kind = header.entry_type();
-        let is_file = matches!(kind, EntryType::Regular | EntryType::Continuous)
-            // So the oldest archives write a directory.
-            && !name.ends_with('/');
-        // What is no file has no bytes, whatever its header says; but what nobody knows may have some.
-        let (is_known, is_folder) = match kind {
-            EntryType::Directory => (true, true),
-            EntryType::Regular | EntryType::Continuous => (false, name.ends_with('/')),
-            EntryType::Link
-            | EntryType::Symlink
-            | EntryType::Char
-            | EntryType::Block
-            | EntryType::Fifo => (true, false),
-            _ => (false, false),
-        };
-        let bytes = if is_known {
-            0
-        } else {
-            extended.bytes.unwrap_or(told)
+        let kind = Kind::of(header, &name, extended.sparse);
+        let bytes = match kind {
+            // Whatever its header says.
+            Kind::Folder | Kind::Nothing => 0,
+            _ => extended.bytes.unwrap_or(told),
         };
         let offset = self.at;
         let end = offset
@@ -168,28 +188,25 @@ impl Headers {
                 "a member of {bytes} bytes at byte {offset}"
             )));
         }
-        if is_file || kind == EntryType::GNUSparse {
-            let is_whole = is_file && !extended.sparse;
-            list.file(&name, || {
-                if is_whole {
-                    Ok(Span::Tar { offset, bytes })
-                } else {
-                    Err(
-                        Error::new(Code::Archive, "a sparse file in an archive is not read")
-                            .help("pack it again without `--sparse`"),
-                    )
-                }
-            })?;
-        } else if kind.as_byte() == b'M' {
-            return Err(Error::new(
-                Code::Archive,
-                "the archive goes on from another volume, and is not read",
-            )
-            .help("join its volumes first"));
-        } else if !is_folder {
-            list.pass_over(&name);
+        match kind {
+            Kind::File => list.file(&name, || Ok(Span::Tar { offset, bytes }))?,
+            Kind::Sparse => list.file(&name, || {
+                Err(
+                    Error::new(Code::Archive, "a sparse file in an archive is not read")
+                        .help("pack it again without `--sparse`"),
+                )
+            })?,
+            Kind::Continued => {
+                return Err(Error::new(
+                    Code::Archive,
+                    "the archive goes on from another volume, and is not read",
+                )
+                .help("join its volumes first"));
+            }
+            Kind::Folder => {}
+            Kind::Nothing | Kind::Unknown => list.pass_over(&name),
         }
-        if kind == EntryType::GNUSparse {
+        if header.entry_type() == EntryType::GNUSparse {
             self.sparse_map(header)?;
         }
         let passed = self.bytes.pass_over(bytes).map_err(|e| read_error(&e))?;
