@@ -39,7 +39,9 @@ fn an_archive_cut_off_anywhere_is_an_error_or_all_of_it() {
                 Ok(tasks) => assert_eq!(tasks, whole, "{kind} cut at {end} of {}", bytes.len()),
                 Err(error) => {
                     errors += 1;
-                    let place = error.spot().unwrap_or_else(|| panic!("{kind} at {end}: {error}"));
+                    let place = error
+                        .spot()
+                        .unwrap_or_else(|| panic!("{kind} at {end}: {error}"));
                     assert!(place.source.contains(kind), "{error}");
                 }
             }
@@ -55,7 +57,10 @@ fn a_flipped_bit_never_makes_other_tasks_where_there_are_checksums() {
         let whole = outcome(kind, &bytes).unwrap();
         // Of a zip, the members and the headers before them; names and attributes in its directory have no checksum.
         let checked = if kind.ends_with(".zip") {
-            bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap()
+            bytes
+                .windows(4)
+                .position(|window| window == b"PK\x01\x02")
+                .unwrap()
         } else {
             bytes.len()
         };

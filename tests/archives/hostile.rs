@@ -31,7 +31,12 @@ fn listed_bytes(name: &str, bytes: &[u8]) -> Result<Listing, Error> {
 fn tar_named(name: &[u8], form: usize) -> Vec<u8> {
     let before = match form {
         0 => Vec::new(),
-        1 => entry(b'L', b"././@LongLink", name.len() as u64 + 1, &[name, b"\0"].concat()),
+        1 => entry(
+            b'L',
+            b"././@LongLink",
+            name.len() as u64 + 1,
+            &[name, b"\0"].concat(),
+        ),
         _ => {
             let record = pax("path", name);
             entry(b'x', b"pax", record.len() as u64, &record)
@@ -82,10 +87,16 @@ proptest! {
 fn names_that_lead_elsewhere_are_named_in_the_error() {
     for (name, why) in [
         ("../up.csv", "its name leads out of the archive by `..`"),
-        ("a/../../up.csv", "its name leads out of the archive by `..`"),
+        (
+            "a/../../up.csv",
+            "its name leads out of the archive by `..`",
+        ),
         ("/etc/passwd.csv", "its name is an absolute path"),
         ("C:/w.csv", "its name starts with a drive"),
-        ("a\\b.csv", "its name has a backslash, which some take for a slash"),
+        (
+            "a\\b.csv",
+            "its name has a backslash, which some take for a slash",
+        ),
     ] {
         for (archive, bytes) in [
             ("a.tar", tar_named(name.as_bytes(), 0)),
@@ -97,7 +108,9 @@ fn names_that_lead_elsewhere_are_named_in_the_error() {
             common::write(folder.path(), archive, bytes);
             let ran = import(folder.path(), &[archive], &[]);
             assert_eq!(ran.code(), 1);
-            let said = format!("error[archive]: the member `{name}` is refused: {why}\n  --> {archive}\n  help: ");
+            let said = format!(
+                "error[archive]: the member `{name}` is refused: {why}\n  --> {archive}\n  help: "
+            );
             assert!(ran.stderr.contains(&said), "{}", ran.stderr);
         }
     }
@@ -134,48 +147,182 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let sparse = |key: &str, value: &[u8]| {
         let record = pax(key, value);
         let before = entry(b'x', b"pax", record.len() as u64, &record);
-        [before, entry(b'0', b"GNUSparseFile.0/a.csv", 5, b"text\n"), end()].concat()
+        [
+            before,
+            entry(b'0', b"GNUSparseFile.0/a.csv", 5, b"text\n"),
+            end(),
+        ]
+        .concat()
     };
     let inner = pack("stored.zip", &[member("a.csv", "a\n1\n")]);
     let text = b"a\n1\n2\n".as_slice();
     let deep = tarred(&[member("in.tar.gz", compressed("gz", &tarred(&[])))]);
     let mut long = Said::stored(b"b.csv", text, 0);
     long.stored += 1;
-    let twice = [Said::stored(b"a.csv", text, 0), Said::stored(b"b.csv", text, 0)];
+    let twice = [
+        Said::stored(b"a.csv", text, 0),
+        Said::stored(b"b.csv", text, 0),
+    ];
     let body = [twice[0].local(), text.to_vec()].concat();
     let cut = entry(b'0', b"a.csv", 5, b"");
     vec![
-        ("a.tar", deep, "an archive in an archive is not read\n  --> a.tar/in.tar.gz"),
-        ("a.zip", pack("stored.zip", &[member("in.zip", inner.clone())]), "an archive in an archive is not read\n  --> a.zip/in.zip"),
-        ("a.tar", tarred(&[member("x.csv", inner.clone())]), "this is a zip archive, as office documents are, which sluice does not read\n  --> a.tar/x.csv"),
-        ("a.zip", pack("stored.zip", &[member("x.csv.gz", compressed("gz", &tarred(&[member("a.csv", "a")])))]), "this is a tar archive, which sluice does not read\n  --> a.zip/x.csv.gz"),
-        ("a.tar", [entry(b'S', b"a.csv", 5, b"text\n"), end()].concat(), "a sparse file in an archive is not read\n  --> a.tar/a.csv"),
-        ("a.tar", sparse("GNU.sparse.major", b"1"), "a sparse file in an archive is not read"),
-        ("a.tar", sparse("GNU.sparse.name", b"a.csv"), "a sparse file in an archive is not read\n  --> a.tar/a.csv"),
-        ("a.tar", [entry(b'M', b"a.csv", 5, b"text\n"), end()].concat(), "the archive goes on from another volume"),
-        ("a.tar", [entry(b'x', b"pax", 1 << 40, b""), end()].concat(), "an extended header of 1099511627776 bytes, where 1048576 are read at most"),
-        ("a.tar", [entry(b'L', b"././@LongLink", 1 << 21, b""), end()].concat(), "an extended header of 2097152 bytes"),
-        ("a.tar", [entry(b'x', b"pax", 4, b"9 ab"), end()].concat(), "the extended header at byte 0 is malformed"),
-        ("a.tar", [entry(b'0', b"a.csv", u64::MAX, b""), end()].concat(), "a member of 18446744073709551615 bytes"),
-        ("a.tar", cut, "the archive is damaged or cut off: it ends after 0 of the 5 bytes of a member\n  --> a.tar/a.csv"),
-        ("a.tar", entry(b'0', b"a.csv", 5, b"text\n"), "it has no end after byte 1024"),
-        ("a.tar", [tarred(&[]), b"more".repeat(200)].concat(), "there is no header at byte"),
-        ("a.tar", b"a,b\n1,2\n".to_vec(), "its name is that of an archive, and its content is none"),
-        ("a.zip", b"a,b\n1,2\n".to_vec(), "the archive is damaged or cut off"),
-        ("a.zip", pack("stored.zip", &[]), "no data files in the archive"),
+        (
+            "a.tar",
+            deep,
+            "an archive in an archive is not read\n  --> a.tar/in.tar.gz",
+        ),
+        (
+            "a.zip",
+            pack("stored.zip", &[member("in.zip", inner.clone())]),
+            "an archive in an archive is not read\n  --> a.zip/in.zip",
+        ),
+        (
+            "a.tar",
+            tarred(&[member("x.csv", inner.clone())]),
+            "this is a zip archive, as office documents are, which sluice does not read\n  --> a.tar/x.csv",
+        ),
+        (
+            "a.zip",
+            pack(
+                "stored.zip",
+                &[member(
+                    "x.csv.gz",
+                    compressed("gz", &tarred(&[member("a.csv", "a")])),
+                )],
+            ),
+            "this is a tar archive, which sluice does not read\n  --> a.zip/x.csv.gz",
+        ),
+        (
+            "a.tar",
+            [entry(b'S', b"a.csv", 5, b"text\n"), end()].concat(),
+            "a sparse file in an archive is not read\n  --> a.tar/a.csv",
+        ),
+        (
+            "a.tar",
+            sparse("GNU.sparse.major", b"1"),
+            "a sparse file in an archive is not read",
+        ),
+        (
+            "a.tar",
+            sparse("GNU.sparse.name", b"a.csv"),
+            "a sparse file in an archive is not read\n  --> a.tar/a.csv",
+        ),
+        (
+            "a.tar",
+            [entry(b'M', b"a.csv", 5, b"text\n"), end()].concat(),
+            "the archive goes on from another volume",
+        ),
+        (
+            "a.tar",
+            [entry(b'x', b"pax", 1 << 40, b""), end()].concat(),
+            "an extended header of 1099511627776 bytes, where 1048576 are read at most",
+        ),
+        (
+            "a.tar",
+            [entry(b'L', b"././@LongLink", 1 << 21, b""), end()].concat(),
+            "an extended header of 2097152 bytes",
+        ),
+        (
+            "a.tar",
+            [entry(b'x', b"pax", 4, b"9 ab"), end()].concat(),
+            "the extended header at byte 0 is malformed",
+        ),
+        (
+            "a.tar",
+            [entry(b'0', b"a.csv", u64::MAX, b""), end()].concat(),
+            "a member of 18446744073709551615 bytes",
+        ),
+        (
+            "a.tar",
+            cut,
+            "the archive is damaged or cut off: it ends after 0 of the 5 bytes of a member\n  --> a.tar/a.csv",
+        ),
+        (
+            "a.tar",
+            entry(b'0', b"a.csv", 5, b"text\n"),
+            "it has no end after byte 1024",
+        ),
+        (
+            "a.tar",
+            [tarred(&[]), b"more".repeat(200)].concat(),
+            "there is no header at byte",
+        ),
+        (
+            "a.tar",
+            b"a,b\n1,2\n".to_vec(),
+            "its name is that of an archive, and its content is none",
+        ),
+        (
+            "a.zip",
+            b"a,b\n1,2\n".to_vec(),
+            "the archive is damaged or cut off",
+        ),
+        (
+            "a.zip",
+            pack("stored.zip", &[]),
+            "no data files in the archive",
+        ),
         ("a.tar", tarred(&[]), "no data files in the archive"),
-        ("a.zip", pack("stored.zip", &[member("[Content_Types].xml", "<a/>")]), "this is an office document"),
-        ("a.csv", inner, "this is a zip archive, as office documents are, which sluice does not read"),
-        ("a.csv", compressed("gz", &tarred(&[member("a.csv", "a")])), "this is a tar archive, which sluice does not read\n  --> a.csv\n  help: give it a name in `.tar`"),
-        ("a.tar", tarred(&[member("a.csv", "a"), member("./a.csv", "b")]), "the archive has two members of this name\n  --> a.tar/a.csv"),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.flags |= 1), "the member is encrypted\n  --> a.zip/a.csv"),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.method = 14), "the member is compressed by "),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.crc ^= 1), "the member is damaged: its checksum is another, after 6 of its 6 bytes\n  --> a.zip/a.csv"),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.bytes += 1), "the member is damaged: it ends, after 6 of its 7 bytes\n  --> a.zip/a.csv"),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.bytes -= 1), "the member is damaged: there is more of it than the archive says, after 0 of its 5 bytes"),
-        ("a.zip", zip_of(b"a.csv", text, |said| said.method = 8), "the member is damaged: "),
-        ("a.zip", zip_that_says(&body, &twice), "members overlap, those at bytes 0 and 0"),
-        ("a.zip", zip_that_says(&body, &[long]), "the member at byte 0 reaches beyond the others"),
+        (
+            "a.zip",
+            pack("stored.zip", &[member("[Content_Types].xml", "<a/>")]),
+            "this is an office document",
+        ),
+        (
+            "a.csv",
+            inner,
+            "this is a zip archive, as office documents are, which sluice does not read",
+        ),
+        (
+            "a.csv",
+            compressed("gz", &tarred(&[member("a.csv", "a")])),
+            "this is a tar archive, which sluice does not read\n  --> a.csv\n  help: give it a name in `.tar`",
+        ),
+        (
+            "a.tar",
+            tarred(&[member("a.csv", "a"), member("./a.csv", "b")]),
+            "the archive has two members of this name\n  --> a.tar/a.csv",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.flags |= 1),
+            "the member is encrypted\n  --> a.zip/a.csv",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.method = 14),
+            "the member is compressed by ",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.crc ^= 1),
+            "the member is damaged: its checksum is another, after 6 of its 6 bytes\n  --> a.zip/a.csv",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.bytes += 1),
+            "the member is damaged: it ends, after 6 of its 7 bytes\n  --> a.zip/a.csv",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.bytes -= 1),
+            "the member is damaged: there is more of it than the archive says, after 0 of its 5 bytes",
+        ),
+        (
+            "a.zip",
+            zip_of(b"a.csv", text, |said| said.method = 8),
+            "the member is damaged: ",
+        ),
+        (
+            "a.zip",
+            zip_that_says(&body, &twice),
+            "members overlap, those at bytes 0 and 0",
+        ),
+        (
+            "a.zip",
+            zip_that_says(&body, &[long]),
+            "the member at byte 0 reaches beyond the others",
+        ),
     ]
 }
 
@@ -187,7 +334,12 @@ fn whatever_is_wrong_is_said() {
         let ran = import(folder.path(), &[name], &[]);
         assert_eq!(ran.code(), 1, "{said}: {}", ran.stderr);
         assert!(ran.stderr.contains(said), "{said}\n{}", ran.stderr);
-        assert!(ran.stderr.contains("\n  --> ") && ran.stderr.contains("\n  help: ") || said.starts_with("no data"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("\n  --> ") && ran.stderr.contains("\n  help: ")
+                || said.starts_with("no data"),
+            "{}",
+            ran.stderr
+        );
     }
 }
 
@@ -198,7 +350,12 @@ fn what_is_not_read_may_be_whatever_it_is() {
     let error = listed_bytes("a.zip", &zip).unwrap_err();
     assert_eq!(error.code(), Code::SourceMissing, "{error}");
     // Attributes of any bytes are no harm.
-    let record = [pax("SCHILY.xattr.user.x", b"a\n\0=\n"), pax("path", b"real.txt"), pax("size", b"3")].concat();
+    let record = [
+        pax("SCHILY.xattr.user.x", b"a\n\0=\n"),
+        pax("path", b"real.txt"),
+        pax("size", b"3"),
+    ]
+    .concat();
     let tar = [
         entry(b'x', b"pax", record.len() as u64, &record),
         entry(b'0', b"short", 0, b"one"),
@@ -215,7 +372,9 @@ fn another_archive_under_the_same_name_is_another_version() {
     let versions = |archives: &[Vec<u8>]| -> BTreeMap<String, usize> {
         let mut versions = BTreeMap::new();
         for bytes in archives {
-            let listing = listed_bytes("a.zip", bytes).or_else(|_| listed_bytes("a.tar", bytes)).unwrap();
+            let listing = listed_bytes("a.zip", bytes)
+                .or_else(|_| listed_bytes("a.tar", bytes))
+                .unwrap();
             let sluice::source::Location::Member(member) = &listing.sources[0].location else {
                 panic!("a member")
             };
@@ -226,7 +385,11 @@ fn another_archive_under_the_same_name_is_another_version() {
     let one = [member("a.csv", "a\n1\n"), member("b.csv", "b\n1\n")];
     let other = [member("a.csv", "a\n1\n"), member("b.csv", "b\n2\n")];
     // The sizes are the same, the CRC is not.
-    let both = [pack("stored.zip", &one), pack("stored.zip", &other), pack("stored.zip", &one)];
+    let both = [
+        pack("stored.zip", &one),
+        pack("stored.zip", &other),
+        pack("stored.zip", &one),
+    ];
     assert_eq!(versions(&both).into_values().sum::<usize>(), 3);
     assert_eq!(versions(&both).len(), 2);
     let longer = [member("a.csv", "a\n1\n"), member("b.csv", "b\n10\n")];

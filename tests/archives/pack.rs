@@ -40,12 +40,16 @@ pub fn pack(kind: &str, members: &[Member]) -> Vec<u8> {
 pub fn compressed(name: &str, bytes: &[u8]) -> Vec<u8> {
     match name.rsplit('.').next().unwrap() {
         "gz" | "tgz" => {
-            let mut gz =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             gz.write_all(bytes).unwrap();
             gz.finish().unwrap()
         }
-        "zst" => zstd::encode_all(bytes, 1).unwrap(),
+        "zst" => {
+            let mut zst = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            zst.include_checksum(true).unwrap();
+            zst.write_all(bytes).unwrap();
+            zst.finish().unwrap()
+        }
         "bz2" => {
             let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
             bz.write_all(bytes).unwrap();
@@ -82,12 +86,14 @@ pub fn tarred(members: &[Member]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, name, bytes.as_slice()).unwrap();
+        tar.append_data(&mut header, name, bytes.as_slice())
+            .unwrap();
     }
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
     header.set_size(0);
-    tar.append_data(&mut header, "folder.csv/", &[][..]).unwrap();
+    tar.append_data(&mut header, "folder.csv/", &[][..])
+        .unwrap();
     tar.into_inner().unwrap()
 }
 
@@ -150,7 +156,13 @@ impl Said {
 
     /// What stands before the member's bytes.
     pub fn local(&self) -> Vec<u8> {
-        [b"PK\x03\x04\x14\0".as_slice(), &self.common(), &[0, 0], &self.name].concat()
+        [
+            b"PK\x03\x04\x14\0".as_slice(),
+            &self.common(),
+            &[0, 0],
+            &self.name,
+        ]
+        .concat()
     }
 
     fn common(&self) -> Vec<u8> {

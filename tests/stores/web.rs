@@ -86,7 +86,11 @@ fn archives_are_listed_and_read_whatever_the_server_does() {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let mut tar = tar::Builder::new(Vec::new());
     let foods = std::fs::read(common::data("foods.parquet")).unwrap();
-    for (name, body) in [("a.jsonl", lines()), ("foods.parquet", foods), ("z/z.txt", b"z".to_vec())] {
+    for (name, body) in [
+        ("a.jsonl", lines()),
+        ("foods.parquet", foods),
+        ("z/z.txt", b"z".to_vec()),
+    ] {
         zip.start_file(name, zip::write::SimpleFileOptions::default())
             .unwrap();
         zip.write_all(&body).unwrap();
@@ -94,7 +98,10 @@ fn archives_are_listed_and_read_whatever_the_server_does() {
         header.set_size(body.len() as u64);
         tar.append_data(&mut header, name, &*body).unwrap();
     }
-    let (zip, tar) = (zip.finish().unwrap().into_inner(), tar.into_inner().unwrap());
+    let (zip, tar) = (
+        zip.finish().unwrap().into_inner(),
+        tar.into_inner().unwrap(),
+    );
     let tgz = {
         let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         gz.write_all(&tar).unwrap();
@@ -110,7 +117,11 @@ fn archives_are_listed_and_read_whatever_the_server_does() {
             let url = server.put(&format!("{label}/{name}"), body.clone(), manner);
             same_as_local(name, &body, &url);
             // Its address need not say what it is.
-            let url = server.put(&format!("{label}/{}", name.len()), body.clone(), Manner::Fine);
+            let url = server.put(
+                &format!("{label}/{}", name.len()),
+                body.clone(),
+                Manner::Fine,
+            );
             same_as_local(name, &body, &url);
         }
         let changing = Manner::Changing {

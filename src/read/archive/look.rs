@@ -21,6 +21,7 @@ use crate::source::{Location, Source, local, stdin};
 pub(super) const BLOCK: usize = 512;
 
 /// An archive that was recognized.
+#[derive(Clone, Copy)]
 pub(super) struct Looked {
     pub(super) kind: Kind,
     pub(super) compression: Option<Compression>,

@@ -10,6 +10,7 @@ use ::zip::unstable::read::ZipIterable;
 use bytes::Bytes;
 use flate2::read::DeflateDecoder;
 
+use super::super::decompress::is_fault;
 use super::super::positioned::{Positioned, fenced};
 use super::super::read_error;
 use super::{List, MOST_MEMBERS, damaged};
@@ -31,8 +32,9 @@ const ZSTD_WINDOW: u32 = 27;
 /// Lists what is in a zip.
 pub(super) fn list(file: Positioned, list: &mut List<'_>) -> Result<()> {
     let whole = file.len();
-    let mut zip =
-        fenced(|| ZipIterable::try_new(At::new(file), Config::default()).map_err(|e| explain(&e)))?;
+    let mut zip = fenced(|| {
+        ZipIterable::try_new(Windowed::new(file), Config::default()).map_err(|e| explain(&e))
+    })?;
     if zip.len() as u64 > MOST_MEMBERS {
         // No more is read of it than that.
         list.members = MOST_MEMBERS;
@@ -183,7 +185,7 @@ impl Read for Unpacked {
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
             // The bytes did not come: what did come is as good as it was.
-            Err(e) if e.get_ref().is_some_and(|inner| inner.is::<SourceFault>()) => return Err(e),
+            Err(e) if is_fault(&e) => return Err(e),
             Err(e) => return Err(self.fail(&e.to_string())),
         };
         if n == 0 {
@@ -203,15 +205,15 @@ impl Read for Unpacked {
 }
 
 /// A file as the `zip` crate reads it: many small reads, one after another.
-struct At {
+struct Windowed {
     file: Positioned,
     at: u64,
     window: (u64, Bytes),
 }
 
-impl At {
+impl Windowed {
     fn new(file: Positioned) -> Self {
-        At {
+        Windowed {
             file,
             at: 0,
             window: (0, Bytes::new()),
@@ -219,7 +221,7 @@ impl At {
     }
 }
 
-impl Read for At {
+impl Read for Windowed {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let rest = self.file.len().saturating_sub(self.at);
         if rest == 0 || out.is_empty() {
@@ -245,7 +247,7 @@ impl Read for At {
     }
 }
 
-impl Seek for At {
+impl Seek for Windowed {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),
