@@ -83,6 +83,8 @@ codes! {
     SourceChanged = "source-changed",
     /// The compressed data is damaged or cut off.
     Compression = "compression",
+    /// An archive is damaged, or has a member that is not read: encrypted, sparse, or with a name that leads elsewhere.
+    Archive = "archive",
     /// The source is not what its format asks for.
     Format = "format",
     /// A third-party decoder panicked on the source.
@@ -206,6 +208,17 @@ impl Error {
             help: None,
             exit_code: code.exit_code(),
         }))
+    }
+
+    /// What went wrong with reading or decompressing a source.
+    pub(crate) fn of_reading(cause: &std::io::Error) -> Self {
+        match cause
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<SourceFault>())
+        {
+            Some(SourceFault(fault)) => fault.clone().into(),
+            None => Error::new(Code::SourceRead, format!("cannot be read: {cause}")),
+        }
     }
 
     /// What kind of trouble.

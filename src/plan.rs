@@ -40,7 +40,8 @@ pub struct Plan {
     pub memory: usize,
     /// How many records may be rejected.
     pub max_rejects: Tolerance,
-    /// Bytes of standard input that may be kept on the disk, where it has to be read twice.
+    /// Bytes of standard input that may be kept on the disk, where it has to be read twice; of a member of an archive, where
+    /// its format is read from its end.
     pub spool_limit: u64,
     /// Whether it is looked before the run that the media are there of which tasks speak.
     pub media_check: Option<MediaCheck>,

@@ -145,6 +145,7 @@ impl Input {
             buffers: &Buffers::new(0),
             budget: &Budget::new(MEMORY, &stop),
             threads: 2,
+            spool_limit: 0,
             stop: &stop,
             progress: Arc::new(Progress::default()),
             from: None,

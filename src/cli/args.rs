@@ -59,7 +59,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ImportArguments {
-    /// Files, folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
+    /// Files, archives (zip, tar), folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
     /// addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
@@ -122,7 +122,8 @@ pub struct ReadingArguments {
     #[arg(long, value_name = "RULE", default_value = "text")]
     pub csv_types: CsvTypesArgument,
 
-    /// Bytes of standard input kept on the disk where it has to be read twice, for `--csv-types`
+    /// Bytes of standard input kept on the disk where it has to be read twice, for `--csv-types`, or is an archive; and of
+    /// Parquet in an archive
     #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
     pub spool_limit: usize,
 

@@ -20,9 +20,9 @@ use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
+use crate::read::archive::{self, Looking};
 use crate::read::column_types::CsvTypes;
-use crate::source::Location;
-use crate::source::local::{self, Listing};
+use crate::source::local;
 
 /// The part of a run's memory that a table to join may take besides.
 const JOIN_SHARE: usize = 4;
@@ -35,9 +35,10 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
     let mut named = Named::of(&arguments.to)?;
     if let Some(shard) = arguments.shard {
+        self::shard(arguments)?;
         named = named.within(shard)?;
     }
-    let plan = plan(arguments, &named)?;
+    let plan = plan(arguments, &named, true)?;
     delivery::run(Delivery {
         started,
         plan,
@@ -51,11 +52,11 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     })
 }
 
-/// What an import of these words to this target is.
+/// What an import of these words to this target is; `stdin`: standard input is there, and is looked at.
 ///
 /// # Errors
 /// When there is no such source, or the words ask for what cannot be.
-pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
+pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> Result<Plan> {
     let ImportArguments {
         reading,
         fields,
@@ -82,8 +83,12 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     );
     let taking = file_types::taking(reading, key, known);
     let mut listing = local::list_as(&arguments.sources, &taking)?;
+    let looking = Looking {
+        spool_limit: spool_limit as u64,
+        stdin,
+    };
+    archive::expand(&mut listing, &taking, looking)?;
     if let Some(shard) = arguments.shard {
-        self::shard(arguments, &listing)?;
         shard.take(&mut listing.sources);
     }
     if !arguments.delivery.quiet {
@@ -165,7 +170,7 @@ fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<Media
 }
 
 /// Makes sure that processes which know nothing of one another can do what is asked for.
-fn shard(arguments: &ImportArguments, listing: &Listing) -> Result<()> {
+fn shard(arguments: &ImportArguments) -> Result<()> {
     let refused = |what: &str, why: &str, help: &str| {
         let reason = format!("`--shard` does not go with {what}: {why}");
         Err(Error::new(Code::Usage, reason).help(help))
@@ -174,11 +179,7 @@ fn shard(arguments: &ImportArguments, listing: &Listing) -> Result<()> {
         let why = "a process does not know which records the others have";
         return refused("`--dedupe`", why, "leave it out, or pack in one process");
     }
-    let source = |location: &Location| {
-        let mut sources = listing.sources.iter();
-        sources.any(|source| source.location == *location)
-    };
-    if source(&Location::Stdin) {
+    if arguments.sources.iter().any(|word| word == "-") {
         let why = "it cannot be read by several processes";
         return refused("standard input", why, "name files");
     }

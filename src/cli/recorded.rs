@@ -56,7 +56,9 @@ impl Words {
         let arguments = Arguments::try_parse_from(program.chain(self.words.iter().cloned()))
             .map_err(|_| unreadable(&self.words))?;
         match &arguments.command {
-            Command::Import(arguments) => import::plan(arguments, &Named::of(&arguments.to)?),
+            Command::Import(arguments) => {
+                import::plan(arguments, &Named::of(&arguments.to)?, false)
+            }
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }

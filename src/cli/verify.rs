@@ -18,7 +18,7 @@ use crate::report::progress::Shown;
 use crate::sink::label_studio::compare::{Compared, Comparison};
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::verify::{Counted, Repaired, Verdict};
-use crate::source::Location;
+use crate::source::{Location, Source};
 
 /// Runs the command.
 ///
@@ -78,7 +78,8 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
     })?;
     let mut plan = words.plan()?;
     let sources = log.sources()?;
-    if sources.len() != plan.sources.len() {
+    let stdin = |source: &Source| source.location == Location::Stdin;
+    if sources.len() != plan.sources.len() && !plan.sources.iter().any(stdin) {
         let (then, now) = (sources.len(), plan.sources.len());
         return Err(Error::new(
             Code::Journal,
@@ -91,6 +92,7 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
         match source.map(|source| &source.location) {
             Some(Location::File(path)) => known.change_in_file(path),
             Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
+            Some(Location::Member(member)) => Ok(known.change_in_member(member)),
             Some(Location::Referred(_) | Location::Redis(_)) => Ok(None),
             Some(Location::Stdin) => Err(Error::new(
                 Code::Usage,

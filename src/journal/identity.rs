@@ -9,6 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 pub use crate::read::seen::Prefix;
 pub use crate::source::address::without_secrets;
+use crate::source::archive::Member;
 use crate::source::remote::Remote;
 
 /// Bytes at a source's start that are hashed when a run begins: enough to tell two exports of one size apart, and
@@ -31,7 +32,7 @@ pub struct SourceIdentity {
     pub modified: Option<i64>,
     /// BLAKE3 of its first [`HEAD_BYTES`] as stored, in hexadecimal.
     pub head_digest: Option<String>,
-    /// What its store calls this version of it: the `ETag` of an object.
+    /// What its store calls this version of it, the `ETag` of an object; of a member, the digest of its archive.
     pub version: Option<String>,
     /// The part of it that has been read for imports.
     pub prefix: Option<Prefix>,
@@ -51,7 +52,7 @@ pub enum Change {
     },
     /// Its first bytes are others.
     Head,
-    /// Its store calls it another version.
+    /// Its store calls it another version, or its archive is another.
     Version,
     /// The part that was read already is not the same.
     Prefix,
@@ -81,6 +82,17 @@ impl SourceIdentity {
         SourceIdentity {
             bytes: remote.bytes(),
             version: remote.version().map(str::to_owned),
+            ..Self::named(id, name)
+        }
+    }
+
+    /// A member of an archive, known by what the archive was when it was listed. Nothing is read.
+    #[must_use]
+    pub fn of_member(id: SourceId, name: &str, member: &Member) -> Self {
+        SourceIdentity {
+            bytes: member.archive.bytes,
+            modified: member.archive.modified,
+            version: Some(member.archive.version.clone()),
             ..Self::named(id, name)
         }
     }
@@ -131,6 +143,12 @@ impl SourceIdentity {
     #[must_use]
     pub fn change_in_remote(&self, remote: &Remote) -> Option<Change> {
         self.change_to(&Self::of_remote(self.id, &self.name, remote))
+    }
+
+    /// Compares what was recorded with a member of an archive, as it was listed now.
+    #[must_use]
+    pub fn change_in_member(&self, member: &Member) -> Option<Change> {
+        self.change_to(&Self::of_member(self.id, &self.name, member))
     }
 
     /// Compares what was recorded with what is there `now`. Parts read are compared if they are of one length.
@@ -186,7 +204,7 @@ impl Change {
             Change::Name => "another one stands in its place".to_owned(),
             Change::Size { then, now } => format!("it had {then} bytes, now it has {now}"),
             Change::Head => "it begins differently".to_owned(),
-            Change::Version => "its store has another version of it".to_owned(),
+            Change::Version => "another version of it is there".to_owned(),
             Change::Prefix => "the part that was sent already is not the same".to_owned(),
             Change::Time => "it was written to".to_owned(),
         };

@@ -228,6 +228,7 @@ impl<'a> Table<'a> {
             buffers: &Buffers::new(SPARE_BUFFERS),
             budget: &Budget::new(READ_BYTES, &stop),
             threads: 1,
+            spool_limit: 0,
             stop: &stop,
             progress: Arc::new(Progress::default()),
             from: None,

@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use arrow_ipc::reader::read_footer_length;
 use arrow_ipc::{Block, MessageHeader, root_as_footer, root_as_message};
 
-use super::decompress::MAGIC_BYTES;
 pub use super::messages::Batch;
 use super::messages::{Kind, Messages, check_version, damaged};
 use super::peek::Peek;
@@ -60,8 +59,7 @@ impl Reader<'_> {
             .schema()
             .ok_or_else(|| damaged("the footer has no schema"))?;
         let mut messages = Messages::open(self, source, schema)?;
-        // All but the bytes by which the file was recognized, which are counted.
-        let mut uncounted = file.len().saturating_sub(MAGIC_BYTES as u64);
+        let mut uncounted = file.uncounted();
         let mut count = |whole: u64| {
             let more = whole.min(uncounted);
             uncounted -= more;

@@ -109,7 +109,7 @@ impl Read for Decompressed {
 }
 
 /// Whether an error says what is wrong with the source as it is stored.
-fn is_fault(error: &io::Error) -> bool {
+pub(super) fn is_fault(error: &io::Error) -> bool {
     let cause = error.get_ref();
     cause
         .and_then(|cause| cause.downcast_ref::<SourceFault>())

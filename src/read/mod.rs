@@ -9,6 +9,7 @@
 //! It starts at the first record of all or, where a run goes on that was cut off, at any ([`Reader::from`]): from there it
 //! hands on what it would have handed on anyway.
 
+pub mod archive;
 pub mod batches;
 pub mod cells;
 pub mod chunk;
@@ -44,10 +45,12 @@ mod whole;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use self::archive::members::Opened;
 pub use self::chunk::{Before, Body, Chunk, Shape, Start};
 use self::column_types::{CsvTypes, Types};
 use self::files::{Files, Whole};
-use self::peek::Peek;
+use self::peek::{Input, Peek};
+use self::positioned::Positioned;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
 use crate::buffer::Buffers;
@@ -57,7 +60,7 @@ use crate::place::{Place, SourceId, Spot};
 use crate::source::foreign::Foreign;
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
-use crate::source::{Location, Source, local};
+use crate::source::{Location, Source, kept, local};
 use crate::stop::Stop;
 use crate::stopwatch::Stopwatch;
 
@@ -147,6 +150,8 @@ pub struct Reader<'a> {
     pub budget: &'a Arc<Budget>,
     /// How many jobs run at once.
     pub threads: usize,
+    /// Bytes of a member of an archive that may be kept on the disk, where its format is read from its end.
+    pub spool_limit: u64,
     /// The word to end early.
     pub stop: &'a Stop,
     /// What it tells while it works.
@@ -199,6 +204,7 @@ impl Reader<'_> {
         if self.from.is_some() && sources.iter().all(|source| source.id < first) {
             return Err(midway::no_source(first, sources.len()));
         }
+        let mut archives = Opened::default();
         for source in sources {
             if source.window.is_none() {
                 // All of it is read by other runs.
@@ -206,7 +212,7 @@ impl Reader<'_> {
                 let bytes = source.bytes.unwrap_or(0);
                 self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             } else {
-                match self.unchanged(source) {
+                match self.unchanged(source, &mut archives) {
                     Ok(()) => {}
                     Err(Halt::Ended) => return Ok(()),
                     Err(Halt::Failed(error)) => {
@@ -232,8 +238,8 @@ impl Reader<'_> {
     }
 
     /// Reads a source, which must be the one that was expected where one was.
-    fn unchanged(&self, source: &Source) -> Result<(), Halt> {
-        let outcome = self.source(source);
+    fn unchanged(&self, source: &Source, archives: &mut Opened) -> Result<(), Halt> {
+        let outcome = self.source(source, archives);
         let changed = self.seen.as_ref().and_then(|seen| seen.fault());
         match (outcome, changed) {
             (Err(Halt::Ended), _) => Err(Halt::Ended),
@@ -244,18 +250,32 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&self, source: &Source) -> Result<(), Halt> {
+    fn source(&self, source: &Source, archives: &mut Opened) -> Result<(), Halt> {
         if let Some(seen) = &self.seen {
             seen.begin(source.id);
         }
         if matches!(source.location, Location::Referred(_)) {
             return self.address(source, Whole::Address);
         }
-        let mut stored = Peek::new(Box::new(decompress::Counted::new(
-            local::open(source)?,
-            Arc::clone(&self.progress),
-            self.seen.clone(),
-        )));
+        let Location::Member(member) = &source.location else {
+            let (progress, seen) = (Arc::clone(&self.progress), self.seen.clone());
+            let stored = decompress::Counted::new(local::open(source)?, progress, seen);
+            return self.bytes(source, Box::new(stored));
+        };
+        if let Some(seen) = &self.seen {
+            // The archive is known by its listing.
+            seen.leave();
+        }
+        self.bytes(source, archives.open(member, &self.progress)?)?;
+        if !self.tables_only {
+            archives.finish().map_err(|e| read_error(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Reads a source, whose bytes these are as they are stored.
+    fn bytes(&self, source: &Source, stored: Box<dyn Input>) -> Result<(), Halt> {
+        let mut stored = Peek::new(stored);
         if matches!(source.location, Location::Redis(_)) {
             return self.values(source, stored);
         }
@@ -276,7 +296,10 @@ impl Reader<'_> {
             if let Some(seen) = &self.seen {
                 seen.leave();
             }
-            let file = positioned::open(source)?;
+            let file = match source.location {
+                Location::Member(_) => self.kept(stored)?,
+                _ => positioned::open(source)?,
+            };
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),
                 _ => self.ipc_file(source, &file),
@@ -289,6 +312,15 @@ impl Reader<'_> {
             None => stored,
         };
         self.stream(source, plain)
+    }
+
+    /// Keeps a source that comes one byte after another, to read it from its end.
+    fn kept(&self, mut stored: Peek) -> Result<Positioned, Halt> {
+        let file = kept::keep(&mut stored, self.spool_limit, Some(self.stop), &mut |_| {})?;
+        if self.stop.is_tripped() {
+            return Err(Halt::Ended);
+        }
+        Ok(Positioned::kept(file).map_err(|e| read_error(&e))?)
     }
 
     /// Reads a source from its first byte to its last.
@@ -311,11 +343,5 @@ impl Reader<'_> {
 
 /// An error of reading or decompressing, as one of a source.
 pub(crate) fn read_error(cause: &std::io::Error) -> Error {
-    match cause
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<SourceFault>())
-    {
-        Some(SourceFault(fault)) => fault.clone().into(),
-        None => Error::new(Code::SourceRead, format!("cannot be read: {cause}")),
-    }
+    Error::of_reading(cause)
 }

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
+use super::decompress::MAGIC_BYTES;
 use super::fetched::Fetched;
 use super::read_error;
 use crate::error::{Code, Error};
@@ -17,6 +18,8 @@ use crate::source::{Location, Source, local};
 pub struct Positioned {
     from: From,
     len: u64,
+    /// Bytes that were counted as read when it was opened: those by which it was recognized.
+    counted: u64,
 }
 
 /// Where its bytes are.
@@ -32,21 +35,45 @@ impl Positioned {
     /// When the file's length cannot be told.
     pub fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        let from = From::File(file);
-        Ok(Positioned { from, len })
+        Ok(Positioned {
+            from: From::File(file),
+            len,
+            counted: MAGIC_BYTES as u64,
+        })
+    }
+
+    /// A file in which a source was kept as it was read.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn kept(file: File) -> io::Result<Self> {
+        Self::new(file).map(|file| Positioned {
+            counted: file.len,
+            ..file
+        })
     }
 
     /// A remote source of `len` bytes, of which these parts are here already, each with its offset.
     #[must_use]
     pub fn fetched(remote: Remote, len: u64, here: Vec<(u64, Bytes)>) -> Self {
         let from = From::Remote(Fetched::new(remote, len, here));
-        Positioned { from, len }
+        Positioned {
+            from,
+            len,
+            counted: MAGIC_BYTES as u64,
+        }
     }
 
     /// Its length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Bytes that are still to be counted as read.
+    #[must_use]
+    pub fn uncounted(&self) -> u64 {
+        self.len.saturating_sub(self.counted)
     }
 
     /// The `bytes` bytes from `offset`. Nothing is allocated for bytes the file does not have.

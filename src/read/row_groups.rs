@@ -10,7 +10,6 @@ use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
-use super::decompress::MAGIC_BYTES;
 use super::groups_ahead::GroupsAhead;
 use super::midway::FirstRow;
 use super::page_header::PageHeader;
@@ -61,8 +60,7 @@ impl Reader<'_> {
         (self.check_columns)(&opened.names)?;
         let shape = Arc::new(Shape::Columns(opened.names.clone()));
         let wanted = self.first_row(source)?;
-        // All but the bytes by which the file was recognized, which are counted.
-        let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
+        let mut uncounted = file.0.uncounted();
         let mut ahead = opened.groups_ahead(source, &wanted);
         let mut count = |about: &RowGroupMetaData| {
             let stored = u64::try_from(about.compressed_size()).unwrap_or(0);

@@ -14,6 +14,7 @@ pub struct Foreign {
 const OFFICE: &str = "save it as CSV, or as text";
 const TABLE: &str = "write it as Parquet, Arrow, CSV or JSON Lines first";
 const ARCHIVE: &str = "unpack it first, and name the folder";
+const TAR_NAME: &str = "give it a name in `.tar`, with the suffix of its compression; what is in an archive itself is to be unpacked first";
 const MARKUP: &str = "write it as JSON first, or read its lines with `--format txt`";
 const MEDIA: &str = "give it the name it should have, or take it for a reference with `--format reference --media-url PREFIX`";
 
@@ -34,10 +35,7 @@ const SUFFIXES: &[(&[&str], Foreign)] = &[
         &["h5", "hdf5", "npy", "npz", "pkl", "pickle"],
         foreign("a file of arrays or objects", TABLE),
     ),
-    (
-        &["zip", "tar", "tgz", "7z", "rar"],
-        foreign("an archive", ARCHIVE),
-    ),
+    (&["zip", "7z", "rar"], foreign("an archive", ARCHIVE)),
     (&["yaml", "yml"], foreign("a YAML file", MARKUP)),
 ];
 
@@ -47,7 +45,8 @@ const MAGIC: &[(&[u8], Foreign)] = &[
         b"PK\x03\x04",
         foreign(
             "a zip archive, as office documents are",
-            "unpack it first, or save the document as CSV or as text",
+            "give it a name in `.zip`; what is in an archive itself is to be unpacked first, and a document saved as CSV or \
+             as text",
         ),
     ),
     (b"Obj\x01", foreign("an Avro file", TABLE)),
@@ -107,7 +106,7 @@ impl Foreign {
             .is_some_and(|rest| rest.starts_with(b"ustar"));
         let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
         match known {
-            _ if tar => Some(foreign("a tar archive", ARCHIVE)),
+            _ if tar => Some(foreign("a tar archive", TAR_NAME)),
             // Some marks are letters, which text may start with too.
             Some((magic, _)) if is_printable(magic) && is_text(head) => None,
             known => known.map(|(_, foreign)| *foreign),

@@ -10,12 +10,14 @@ use walkdir::WalkDir;
 
 use super::address::Prefix;
 use super::foreign::Foreign;
+use super::kept::Kept;
 use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
 use super::remote::{Page, Parts};
 use super::sniff::Format;
+use super::stdin::Stdin;
 use super::window::Window;
-use super::{Location, Source, redis};
+use super::{Location, Source, archive, redis};
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
 
@@ -252,7 +254,7 @@ impl Taking {
             },
             format => format.is_some(),
         };
-        if known {
+        if known || archive::Kind::of_name(name).is_some() {
             InFolder::Taken
         } else {
             InFolder::LeftOut
@@ -261,6 +263,10 @@ impl Taking {
 
     /// Why a file of this name is to be spoken of by its address, if it is.
     pub(super) fn why_referred(&self, name: &str) -> Result<Option<String>> {
+        if archive::Kind::of_name(name).is_some() {
+            // What is said of files is said of its members.
+            return Ok(None);
+        }
         let format = self.format.or_else(|| Format::of_name(name));
         let asked = self
             .referred
@@ -279,7 +285,7 @@ impl Taking {
     }
 
     /// The error of a file that a task is to speak of by an address that it has not.
-    fn no_address(&self, why: &str, name: &str) -> Error {
+    pub(super) fn no_address(&self, why: &str, name: &str) -> Error {
         let lines = if self.format.or_else(|| Format::of_name(name)) == Some(Format::Txt) {
             "; or read each line as an address with `--lines lf`"
         } else {
@@ -325,6 +331,8 @@ pub enum Stored {
     Stream(Box<dyn Read + Send>),
     /// Bytes that are fetched.
     Remote(Parts),
+    /// Bytes that came once, and were kept.
+    Kept(Kept),
 }
 
 impl Stored {
@@ -342,6 +350,7 @@ impl Stored {
                 Ok(passed)
             }
             Stored::Remote(parts) => parts.pass_over(bytes),
+            Stored::Kept(kept) => kept.pass_over(bytes),
             Stored::Stream(stream) => io::copy(&mut stream.take(bytes), &mut io::sink()),
         }
     }
@@ -353,6 +362,7 @@ impl Read for Stored {
             Stored::File(file) => file.read(out),
             Stored::Stream(stream) => stream.read(out),
             Stored::Remote(parts) => parts.read(out),
+            Stored::Kept(kept) => kept.read(out),
         }
     }
 }
@@ -363,9 +373,13 @@ impl Read for Stored {
 /// When it has vanished since it was listed, or may not be read.
 pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
-        Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
+        Location::Stdin => Ok(Stored::Stream(Box::new(Stdin))),
         Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
         Location::Remote(remote) => Ok(Stored::Remote(Parts::new(remote.clone()))),
+        Location::Member(_) => Err(Error::new(
+            Code::Internal,
+            "a member of an archive is not opened alone",
+        )),
         Location::File(path) | Location::Referred(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;
@@ -391,6 +405,14 @@ pub fn open_file(source: &Source) -> Result<File> {
         .at(|| Spot::source(&source.name))
         .help("write standard input to a file first"));
     };
+    open_path(path)
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_path(path: &Path) -> Result<File> {
     File::open(path).map_err(|e| unreadable(path, &e))
 }
 

@@ -4,13 +4,16 @@
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
 pub mod address;
+pub mod archive;
 pub mod foreign;
+pub mod kept;
 pub mod local;
 pub mod media;
 pub mod redis;
 pub mod remote;
 pub mod sniff;
 pub mod spool;
+pub mod stdin;
 pub mod window;
 
 use std::path::PathBuf;
@@ -50,4 +53,6 @@ pub enum Location {
     Redis(redis::Address),
     /// Bytes that are fetched.
     Remote(Remote),
+    /// A member of an archive.
+    Member(archive::Member),
 }

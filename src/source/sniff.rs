@@ -122,7 +122,7 @@ impl Format {
 }
 
 /// A name in lower case without the suffix of a compression.
-pub(super) fn uncompressed(name: &str) -> &str {
+pub(crate) fn uncompressed(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((inner, suffix)) if COMPRESSED.contains(&suffix) => inner,
         _ => name,
@@ -175,6 +175,21 @@ impl fmt::Display for Format {
 }
 
 impl Compression {
+    /// What a file name says.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Compression> {
+        let lower = name.to_ascii_lowercase();
+        let (_, suffix) = lower.rsplit_once('.')?;
+        Some(match suffix {
+            "gz" | "gzip" | "tgz" => Compression::Gzip,
+            "zst" | "zstd" | "tzst" => Compression::Zstd,
+            "bz2" | "tbz" | "tbz2" => Compression::Bzip2,
+            "xz" | "txz" => Compression::Xz,
+            "lz4" => Compression::Lz4,
+            _ => return None,
+        })
+    }
+
     /// What the first bytes say; the marks stand in each format's own description.
     #[must_use]
     pub fn of_magic(head: &[u8]) -> Option<Compression> {

@@ -1,19 +1,15 @@
 //! Keeps what can be read only once, standard input or a pipe, on the disk while it is read twice.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use super::{Location, Source, local};
+use super::{Location, Source, kept, local};
 use crate::error::{Code, Error, Result};
 use crate::place::Spot;
 use crate::stop::Stop;
 
 /// Bytes of standard input that are kept on the disk, if nothing else is asked for: 10 GiB.
 pub const SPOOL_LIMIT: u64 = 10 << 30;
-
-/// Bytes copied at a time.
-const BLOCK: usize = 256 << 10;
 
 /// A temporary file that stands for a source; it is removed with this.
 #[derive(Debug)]
@@ -26,7 +22,9 @@ pub struct Spool {
 pub fn is_stream(source: &Source) -> bool {
     match &source.location {
         Location::Stdin => true,
-        Location::Referred(_) | Location::Redis(_) | Location::Remote(_) => false,
+        Location::Referred(_) | Location::Redis(_) | Location::Remote(_) | Location::Member(_) => {
+            false
+        }
         Location::File(path) => fs::metadata(path).is_ok_and(|about| !about.is_file()),
     }
 }
@@ -71,25 +69,11 @@ pub fn fill(stand_in: &Source, source: &Source, limit: u64, stop: &Stop) -> Resu
         let mut from = local::open(source)?;
         let file = OpenOptions::new().write(true).open(path);
         let mut file = file.map_err(|e| unwritable(path, &e))?;
-        let mut block = vec![0; BLOCK];
-        let mut bytes = 0u64;
-        while !stop.is_tripped() {
-            let read = match from.read(&mut block) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => {
-                    return Err(Error::new(Code::SourceRead, format!("cannot be read: {e}")));
-                }
-            };
-            bytes += read as u64;
-            if bytes > limit {
-                return Err(too_large(limit));
-            }
-            file.write_all(&block[..read])
-                .map_err(|e| unwritable(path, &e))?;
-        }
-        Ok(())
+        let faults = (
+            || too_large(limit),
+            |e: &std::io::Error| unwritable(path, e),
+        );
+        kept::copy(&mut from, &mut file, limit, Some(stop), &mut |_| {}, faults)
     };
     copied().map_err(|error| error.at(|| Spot::source(&source.name)))
 }

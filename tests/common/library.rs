@@ -23,11 +23,12 @@ use sluice::pipeline;
 use sluice::place::Place;
 use sluice::plan::{Plan, Tolerance};
 use sluice::read::Reading;
+use sluice::read::archive::{self, Looking};
 use sluice::read::column_types::CsvTypes;
 use sluice::read::files::Files;
 use sluice::read::seen::Seen;
 use sluice::report::{Totals, Watch};
-use sluice::source::local;
+use sluice::source::local::{self, Taking};
 use sluice::source::sniff::Format;
 use sluice::source::spool::SPOOL_LIMIT;
 use sluice::source::window::Window;
@@ -153,6 +154,11 @@ impl Sink for Collector {
 
 /// What runs over files of a folder, in the order of their names.
 pub fn plan(folder: &Path, options: &Options) -> Plan {
+    try_plan(folder, options).expect("the files are there, and archives are sound")
+}
+
+/// The same, where a file may be one that cannot be listed.
+pub fn try_plan(folder: &Path, options: &Options) -> Result<Plan> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("a file").path())
@@ -162,14 +168,19 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut sources = local::list(&words).expect("the files are there").sources;
-    for source in &mut sources {
+    let mut listing = local::list(&words)?;
+    let looking = Looking {
+        spool_limit: SPOOL_LIMIT,
+        stdin: false,
+    };
+    archive::expand(&mut listing, &Taking::default(), looking)?;
+    for source in &mut listing.sources {
         source.window = options.window;
     }
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
-    Plan {
+    Ok(Plan {
         run: "test".to_owned(),
-        sources,
+        sources: listing.sources,
         left_out: Vec::new(),
         reading: Reading {
             format: options.format,
@@ -203,12 +214,15 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
         spool_limit: SPOOL_LIMIT,
         media_check: None,
         shard: None,
-    }
+    })
 }
 
 /// Runs over files of a folder, in the order of their names.
 pub fn run(folder: &Path, options: &Options) -> Ran {
-    let plan = plan(folder, options);
+    run_plan(plan(folder, options), options)
+}
+
+fn run_plan(plan: Plan, options: &Options) -> Ran {
     let scratch = tempfile::tempdir().expect("a folder");
     let rejects = scratch.path().join("rejects.jsonl");
     let sink = Collector {
@@ -241,6 +255,13 @@ pub fn run_on(name: &str, bytes: &[u8], options: &Options) -> Ran {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(name), bytes).expect("a file");
     run(folder.path(), options)
+}
+
+/// The same, where the file may be one that cannot be listed.
+pub fn try_run_on(name: &str, bytes: &[u8], options: &Options) -> Result<Ran> {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(name), bytes).expect("a file");
+    Ok(run_plan(try_plan(folder.path(), options)?, options))
 }
 
 /// A made-up file, and what must become of it.

@@ -20,8 +20,20 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("c c/100% d+é~.jsonl", lines(3)),
         ("empty.jsonl", Vec::new()),
         ("foods.parquet", data("foods.parquet")),
+        ("x.zip", archive()),
         ("z.txt", b"one\ntwo\n".to_vec()),
     ]
+}
+
+/// A zip with two members.
+fn archive() -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, body) in [("m.jsonl", lines(3_000)), ("in/it.jsonl", lines(5))] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        std::io::Write::write_all(&mut zip, &body).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
 }
 
 fn put_all(store: &Store, prefix: &str) {

@@ -81,6 +81,61 @@ fn every_format_comes_whole() {
 }
 
 #[test]
+fn archives_are_listed_and_read_whatever_the_server_does() {
+    let server = Server::start();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut tar = tar::Builder::new(Vec::new());
+    let foods = std::fs::read(common::data("foods.parquet")).unwrap();
+    for (name, body) in [
+        ("a.jsonl", lines()),
+        ("foods.parquet", foods),
+        ("z/z.txt", b"z".to_vec()),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(&body).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(body.len() as u64);
+        tar.append_data(&mut header, name, &*body).unwrap();
+    }
+    let (zip, tar) = (
+        zip.finish().unwrap().into_inner(),
+        tar.into_inner().unwrap(),
+    );
+    let tgz = {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gz.write_all(&tar).unwrap();
+        gz.finish().unwrap()
+    };
+    for (name, body) in [("a.zip", zip), ("a.tar", tar), ("a.tgz", tgz)] {
+        for (manner, label) in [
+            (Manner::Fine, "fine"),
+            (Manner::NoRanges, "no-ranges"),
+            (Manner::Chunked, "chunked"),
+            (Manner::CutEvery(9_973), "cut"),
+        ] {
+            let url = server.put(&format!("{label}/{name}"), body.clone(), manner);
+            same_as_local(name, &body, &url);
+            // Its address need not say what it is.
+            let url = server.put(
+                &format!("{label}/{}", name.len()),
+                body.clone(),
+                Manner::Fine,
+            );
+            same_as_local(name, &body, &url);
+        }
+        let changing = Manner::Changing {
+            answers: 2,
+            tag: true,
+        };
+        let url = server.put(&format!("changing/{name}"), body, changing);
+        let ran = import(&[&url]).ran;
+        assert_eq!(ran.code(), 1, "{name}: {}", ran.stderr);
+        assert!(ran.stderr.contains("source-changed"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn compression_is_told_from_the_bytes_whoever_made_it() {
     let server = Server::start();
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -118,6 +118,7 @@ impl LabelStudio {
             let change = match source.map(|source| &source.location) {
                 Some(Location::File(path)) => known.change_in_file(path)?,
                 Some(Location::Remote(remote)) => known.change_in_remote(remote),
+                Some(Location::Member(member)) => known.change_in_member(member),
                 Some(Location::Stdin | Location::Redis(_)) if log.run().state == RunState::Done => {
                     Some(Change::Time)
                 }
@@ -155,6 +156,9 @@ impl LabelStudio {
             Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
             Location::Remote(remote) => {
                 Ok(SourceIdentity::of_remote(source.id, &source.name, remote))
+            }
+            Location::Member(member) => {
+                Ok(SourceIdentity::of_member(source.id, &source.name, member))
             }
             Location::Stdin | Location::Redis(_) | Location::Referred(_) => {
                 Ok(SourceIdentity::named(source.id, &source.name))

@@ -73,7 +73,8 @@ impl Remote {
     }
 
     /// Whether its bytes can be had from any on.
-    fn is_seekable(&self) -> bool {
+    #[must_use]
+    pub fn is_seekable(&self) -> bool {
         match self {
             Remote::Object(_) => true,
             Remote::Page(page) => page.about().ranges && page.about().bytes.is_some(),
