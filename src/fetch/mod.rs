@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::RANGE;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
-use url::{Host as Named, Url};
+use url::Url;
 
 use crate::error::{Code, Error, Result};
-use crate::http::{innermost, retry_after};
+use crate::http::{Clients, innermost, retry_after};
 
 /// Requests to one server at once: a browser has six.
 const AT_ONE_HOST: usize = 16;
@@ -35,33 +35,15 @@ const MOST_PATIENCE: Duration = Duration::from_secs(30);
 /// Files in a row that a server gave no answer about, after which each other is asked for once only.
 const GIVEN_UP_AFTER: u32 = 2 * AT_ONE_HOST as u32;
 
+/// How long a server may take to answer.
+const ANSWER: Duration = Duration::from_secs(20);
+
 /// Servers that are remembered.
 const HOSTS: usize = 10_000;
 
-/// How long servers may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// For a connection.
-    pub connect: Duration,
-    /// For an answer.
-    pub answer: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Times {
-            connect: Duration::from_secs(10),
-            answer: Duration::from_secs(20),
-        }
-    }
-}
-
 /// Asks servers about files.
 pub struct Fetcher {
-    /// By way of a proxy, where the environment names one.
-    outside: Client,
-    /// For servers on this machine.
-    inside: Client,
+    clients: Clients,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
@@ -85,28 +67,15 @@ impl Fetcher {
     ///
     /// # Errors
     /// When the machine's certificates cannot be read.
-    pub fn new(times: Times) -> Result<Fetcher> {
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(times.connect)
-                .timeout(times.answer)
-                // The credentials of an address are for its own server; these are left out on the way to another.
-                .redirect(redirect::Policy::limited(5))
-                .referer(false)
-                .retry(retry::never())
-        };
-        let built = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|e| {
-                Error::new(
-                    Code::Usage,
-                    format!("cannot set up connections to servers of media: {e}"),
-                )
-            })
-        };
+    pub fn new() -> Result<Fetcher> {
+        let clients = Clients::new().map_err(|why| {
+            Error::new(
+                Code::Usage,
+                format!("cannot set up connections to servers of media: {why}"),
+            )
+        })?;
         Ok(Fetcher {
-            outside: built(builder())?,
-            inside: built(builder().no_proxy())?,
+            clients,
             hosts: Mutex::default(),
         })
     }
@@ -117,11 +86,7 @@ impl Fetcher {
     /// Why it cannot be had, in words that follow its address.
     pub async fn is_there(&self, address: &str) -> Result<(), String> {
         let url = Url::parse(address).map_err(|e| format!("is no address: {e}"))?;
-        let client = if is_loopback(&url) {
-            &self.inside
-        } else {
-            &self.outside
-        };
+        let client = self.clients.of(&url);
         let host = self.host(&url);
         // Whoever waits because the server asks to keeps the place: fewer ask meanwhile.
         let _place = host.places.acquire().await;
@@ -167,15 +132,6 @@ impl Fetcher {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Named::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Named::Ipv4(ip)) => ip.is_loopback(),
-        Some(Named::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 /// Asks once.
 async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
     let ask = |method| client.request(method, url.clone());
@@ -206,12 +162,10 @@ async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
-    request.send().await.map_err(|e| {
+    request.timeout(ANSWER).send().await.map_err(|e| {
         let lasting = e.is_builder() || e.is_redirect();
         let why = if e.is_timeout() {
             "does not answer in time".to_owned()
-        } else if e.is_redirect() {
-            "is redirected without end".to_owned()
         } else {
             format!("cannot be reached: {}", innermost(&e.without_url()))
         };
