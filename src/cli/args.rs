@@ -64,6 +64,11 @@ pub struct ImportArguments {
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
+    /// Each SOURCE is a list of sources: a text with one in each line (blank ones and those that start with `#` are passed
+    /// over), or a table with a column of them: COLUMN, or one called `url`, `uri` or `path`, or the only one
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub list: Option<String>,
+
     /// Where imports go: a Label Studio project's address as the browser shows it, a folder, a prefix in a bucket, keys of
     /// a Redis as `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects
     /// are filled in turn

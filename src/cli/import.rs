@@ -7,6 +7,7 @@ use super::args::{ImportArguments, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
+use super::lists;
 use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
@@ -81,7 +82,13 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         config.as_ref().map(|known| &*known.config),
     );
     let taking = file_types::taking(reading, key, known);
-    let mut listing = local::list_as(&arguments.sources, &taking)?;
+    let mut listing = match &arguments.list {
+        None => local::list_as(&arguments.sources, &taking)?,
+        Some(column) => {
+            let column = Some(column.as_str()).filter(|column| !column.is_empty());
+            lists::listing(&arguments.sources, column, &taking, limits)?
+        }
+    };
     if let Some(shard) = arguments.shard {
         self::shard(arguments, &listing)?;
         shard.take(&mut listing.sources);
