@@ -213,6 +213,12 @@ pub struct FieldArguments {
     #[arg(long, value_name = "FIELD", requires = "join")]
     pub on: Option<String>,
 
+    /// Put the texts behind addresses in their place, so that they are in the tasks and in what is exported: of the fields
+    /// that the labelling config shows with valueType="url" on tags of text, and those with a `resolver`, of whose CSV one
+    /// cell is taken. The config of the project must then not have them
+    #[arg(long, value_name = "WHAT,...", value_delimiter = ',')]
+    pub inline: Vec<InlineArgument>,
+
     /// Do not look whether tasks fit the labelling config
     #[arg(long)]
     pub no_validation: bool,
@@ -241,6 +247,15 @@ pub struct FieldArguments {
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]
     pub nul: NulArgument,
+}
+
+/// What is put in the place of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InlineArgument {
+    /// The texts behind those of valueType="url".
+    Urls,
+    /// The cells that resolvers find.
+    Resolvers,
 }
 
 /// What to do about NUL characters.

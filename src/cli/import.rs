@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{ImportArguments, NulArgument};
+use super::args::{ImportArguments, InlineArgument, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
@@ -16,6 +16,7 @@ use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::inline::{Asked, Inline};
 use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
@@ -70,8 +71,10 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     }
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     // What the server makes of tasks is then left to it.
-    let unknown =
-        fields.no_validation && fields.predictions_from.is_empty() && fields.label_config.is_none();
+    let unknown = fields.no_validation
+        && fields.predictions_from.is_empty()
+        && fields.inline.is_empty()
+        && fields.label_config.is_none();
     let config = if unknown {
         None
     } else {
@@ -81,7 +84,14 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         fields.data_key.as_deref(),
         config.as_ref().map(|known| &*known.config),
     );
-    let taking = file_types::taking(reading, key, known);
+    let asked = Asked {
+        urls: fields.inline.contains(&InlineArgument::Urls),
+        resolvers: fields.inline.contains(&InlineArgument::Resolvers),
+    };
+    let inline = (asked != Asked::default())
+        .then(|| Inline::new(known, asked))
+        .transpose()?;
+    let taking = file_types::taking(reading, key, known, inline.is_some());
     let mut listing = match &arguments.list {
         None => local::list_as(&arguments.sources, &taking)?,
         Some(column) => {
@@ -143,10 +153,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         join,
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
+        inline,
         nul,
     };
     let media_check = media_check
-        .map(|sample| self::media_check(sample, known))
+        .map(|sample| self::media_check(sample, known, settled.inline.as_ref()))
         .transpose()?;
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
@@ -159,12 +170,23 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
 }
 
 /// A look at the media that the labelling config shows; at those that are known by their names where there is none.
-fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<MediaCheck> {
-    let references = References::of(config);
+/// What is inlined is fetched anyway, and rejected where it is not there.
+fn media_check(
+    sample: Sample,
+    config: Option<&LabellingConfig>,
+    inline: Option<&Inline>,
+) -> Result<MediaCheck> {
+    let references = match (References::of(config), inline) {
+        (References::Fields(mut fields), Some(inline)) => {
+            fields.retain(|field| !inline.replaces(field));
+            References::Fields(fields)
+        }
+        (references, _) => references,
+    };
     if references.are_none() {
         return Err(Error::new(
             Code::Usage,
-            "`--media-check`: the labelling config shows no field as an address",
+            "`--media-check`: the labelling config shows no field as an address, or all are inlined",
         )
         .help("leave it out, or give the tag that shows it `valueType=\"url\"`"));
     }

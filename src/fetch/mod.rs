@@ -1,10 +1,13 @@
 //! **Takes** addresses of files that tasks speak of.
-//! **Gives** whether a file is there, without reading it.
+//! **Gives** whether a file is there, without reading it; the text that it is, as far as that is wanted ([`text`]).
 //! **Waits on** the servers of these addresses, each of them only so many times at once.
 //! **To add one:** another question to a server is a method of [`Fetcher`].
 //!
 //! Addresses are data, and strangers' servers answer: nothing here knows a token, redirects hand on no credentials, every
-//! answer has a time by which it must be there, and no body is read that nobody wants.
+//! answer has a time by which it must be there, and no body is read that nobody wants. Buckets are read with the
+//! credentials of whoever runs this, as they are as sources.
+
+pub mod text;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +16,8 @@ use std::time::Duration;
 
 use reqwest::header::RANGE;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::error::{Code, Error, Result};
@@ -45,16 +48,18 @@ const HOSTS: usize = 10_000;
 pub struct Fetcher {
     clients: Clients,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    buckets: text::Buckets,
 }
 
 /// What is known of one server.
 struct Host {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// Files in a row that it gave no answer about.
     silent: AtomicU32,
 }
 
 /// Why a file cannot be had.
+#[derive(Debug)]
 enum Trouble {
     /// It may be had later; the server may have said when.
     Passing(String, Option<Duration>),
@@ -77,6 +82,7 @@ impl Fetcher {
         Ok(Fetcher {
             clients,
             hosts: Mutex::default(),
+            buckets: text::Buckets::default(),
         })
     }
 
@@ -87,48 +93,83 @@ impl Fetcher {
     pub async fn is_there(&self, address: &str) -> Result<(), String> {
         let url = Url::parse(address).map_err(|e| format!("is no address: {e}"))?;
         let client = self.clients.of(&url);
-        let host = self.host(&url);
-        // Whoever waits because the server asks to keeps the place: fewer ask meanwhile.
-        let _place = host.places.acquire().await;
-        let mut tries = 0;
+        let mut patience = self.patience(&url.origin().ascii_serialization()).await;
         loop {
             let trouble = match look(client, &url).await {
-                Ok(()) => {
-                    host.silent.store(0, Ordering::Relaxed);
-                    return Ok(());
-                }
-                Err(Trouble::Lasting(why)) => {
-                    host.silent.store(0, Ordering::Relaxed);
-                    return Err(why);
-                }
-                Err(Trouble::Passing(why, after)) => (why, after),
+                Ok(()) => return Ok(patience.done()),
+                Err(trouble) => trouble,
             };
-            tries += 1;
-            let (why, after) = trouble;
-            if tries == TRIES || host.silent.load(Ordering::Relaxed) >= GIVEN_UP_AFTER {
-                host.silent.fetch_add(1, Ordering::Relaxed);
-                let times = if tries == 1 { "" } else { ", several times" };
-                return Err(format!("{why}{times}"));
-            }
-            let pause = FIRST_PAUSE * 2_u32.pow(tries - 1);
-            sleep(after.unwrap_or_default().min(MOST_PATIENCE).max(pause)).await;
+            patience.again(trouble).await?;
         }
     }
 
-    fn host(&self, url: &Url) -> Arc<Host> {
-        let name = url.origin().ascii_serialization();
+    /// Waits for a place among those who ask a server.
+    async fn patience(&self, server: &str) -> Patience {
+        let host = self.host(server);
+        let place = Arc::clone(&host.places).acquire_owned().await.ok();
+        Patience {
+            host,
+            _place: place,
+            tries: 0,
+        }
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= HOSTS && !hosts.contains_key(&name) {
+        if hosts.len() >= HOSTS && !hosts.contains_key(name) {
             // Those that are being asked are held by those who ask.
             hosts.retain(|_, host| Arc::strong_count(host) > 1);
         }
         let new = || {
             Arc::new(Host {
-                places: Semaphore::new(AT_ONE_HOST),
+                places: Arc::new(Semaphore::new(AT_ONE_HOST)),
                 silent: AtomicU32::new(0),
             })
         };
-        Arc::clone(hosts.entry(name).or_insert_with(new))
+        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(new))
+    }
+}
+
+/// Asking one server for one thing, several times where that may help. Whoever waits because the server asks to keeps the
+/// place: fewer ask meanwhile.
+struct Patience {
+    host: Arc<Host>,
+    _place: Option<OwnedSemaphorePermit>,
+    tries: u32,
+}
+
+impl Patience {
+    /// The server has answered, one way or another.
+    fn done(&self) {
+        self.host.silent.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits for when it may be asked again.
+    ///
+    /// # Errors
+    /// Why there is no use in it.
+    async fn again(&mut self, trouble: Trouble) -> Result<(), String> {
+        let (why, after) = match trouble {
+            Trouble::Lasting(why) => {
+                self.done();
+                return Err(why);
+            }
+            Trouble::Passing(why, after) => (why, after),
+        };
+        self.tries += 1;
+        let silent = &self.host.silent;
+        if self.tries == TRIES || silent.load(Ordering::Relaxed) >= GIVEN_UP_AFTER {
+            silent.fetch_add(1, Ordering::Relaxed);
+            let times = if self.tries == 1 {
+                ""
+            } else {
+                ", several times"
+            };
+            return Err(format!("{why}{times}"));
+        }
+        let pause = FIRST_PAUSE * 2_u32.pow(self.tries - 1);
+        sleep(after.unwrap_or_default().min(MOST_PATIENCE).max(pause)).await;
+        Ok(())
     }
 }
 
@@ -162,7 +203,9 @@ async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
-    request.timeout(ANSWER).send().await.map_err(|e| {
+    let answer = timeout(ANSWER, request.send()).await;
+    let late = |_| Trouble::Passing("does not answer in time".to_owned(), None);
+    answer.map_err(late)?.map_err(|e| {
         let lasting = e.is_builder() || e.is_redirect();
         let why = if e.is_timeout() {
             "does not answer in time".to_owned()

@@ -25,6 +25,7 @@ pub mod encoding;
 mod fetched;
 pub mod files;
 mod groups_ahead;
+pub mod head;
 pub mod line_ends;
 mod messages;
 mod midway;

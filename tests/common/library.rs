@@ -191,6 +191,7 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
             predictions: None,
             join: None,
             dead: None,
+            inline: None,
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',
