@@ -159,7 +159,8 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
             None,
         ),
         Some(inline) => {
-            let (asker, answers) = inlining::inlined(around, answers, &inlining, &inline, from)?;
+            let (asker, answers) =
+                inlining::inlined(around, answers, &inlining, &inline, (read_from, from))?;
             (
                 start(BATCHER, move || batch(batcher, answers, outlet))?,
                 Some(asker),

@@ -16,6 +16,9 @@ mod serve;
 #[path = "media/check.rs"]
 mod check;
 
+#[path = "media/inline.rs"]
+mod inline;
+
 #[path = "media/list.rs"]
 mod list;
 

@@ -41,7 +41,10 @@ pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Kn
         }
     };
     if let Some(fault) = config.resolver_fault.as_ref().filter(|_| held) {
-        let shown = path.map_or_else(String::new, |path| format!("{}:", path.display()));
+        let shown = path.map_or_else(
+            || "the project's labelling config:".to_owned(),
+            |path| format!("{}:", path.display()),
+        );
         let message = format!("{shown}{fault}");
         return Err(Error::new(Code::LabelConfig, message).help(
             "Label Studio would take the config and show no text; `--no-validation` leaves that to it",

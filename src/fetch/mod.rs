@@ -195,7 +195,7 @@ async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
         // The byte is taken, so that the connection is good for more; a whole file is not.
         if status == StatusCode::PARTIAL_CONTENT && answer.content_length().is_some_and(|n| n <= 1)
         {
-            let _ = answer.bytes().await;
+            let _ = timeout(ANSWER, answer.bytes()).await;
         }
         return Ok(());
     }

@@ -98,7 +98,8 @@ struct Fetching {
     most: usize,
 }
 
-/// Starts the asker; gives the answers with texts in the place of addresses. Those of tasks before `from` are left.
+/// Starts the asker; gives the answers, which begin at `read_from`, with texts in the place of addresses. Those of tasks
+/// before `from` are left.
 ///
 /// # Errors
 /// When the thread cannot be started, or nothing can be fetched.
@@ -107,7 +108,7 @@ pub(super) fn inlined(
     answers: Answers<TaskStream>,
     normalizer: &Arc<Normalizer>,
     inline: &Arc<Inline>,
-    from: Option<Place>,
+    (read_from, from): (Option<Place>, Option<Place>),
 ) -> Result<(JoinHandle<()>, Inlined)> {
     let memory = around.plan.memory;
     let fetching = Fetching {
@@ -125,6 +126,7 @@ pub(super) fn inlined(
         fetching: fetching.clone(),
         kept: Kept::new(memory / KEPT_SHARE),
         items,
+        read_from,
         from,
     };
     let (alive, cancelled) = bounded(0);
@@ -162,12 +164,16 @@ struct Asker {
     small: usize,
     kept: Kept,
     items: Sender<Item>,
+    /// The first record that is read, and the first whose task is wanted, where these are not the first of all.
+    read_from: Option<Place>,
     from: Option<Place>,
 }
 
 impl Asker {
     fn run(&mut self, answers: Answers<TaskStream>) -> Result<(), Gone> {
-        let mut tracker = Tracker::default();
+        let mut tracker = self
+            .read_from
+            .map_or_else(Tracker::default, Tracker::starting_at);
         for answer in answers {
             let Ok(tasks) = answer else {
                 return self.send(Item::Answer(answer));

@@ -18,6 +18,7 @@ use sluice::deliver::{Begin, Receipt, Run, Sink};
 use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
 use sluice::normalize::dedupe::Dedupe;
+use sluice::normalize::inline::Inline;
 use sluice::normalize::mapping::Mapping;
 use sluice::pipeline;
 use sluice::place::Place;
@@ -45,6 +46,7 @@ pub struct Options {
     pub from: Option<Place>,
     pub seen: Option<Arc<Seen>>,
     pub dedupe: Option<Dedupe>,
+    pub inline: Option<Arc<Inline>>,
     pub csv_types: CsvTypes,
     pub files: Files,
     /// The part of each source that is read.
@@ -64,6 +66,7 @@ impl Default for Options {
             from: None,
             seen: None,
             dedupe: None,
+            inline: None,
             csv_types: CsvTypes::Text,
             files: Files::default(),
             window: Window::ALL,
