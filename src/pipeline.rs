@@ -15,7 +15,7 @@
 //! and trips [`Stop`], which wakes whoever waits for memory. What is remote is waited for by the reader, and by the job of
 //! a row group that is too large to be fetched ahead; the thread that fetches waits for the network, and for a reader to
 //! take what came, but never holds what a reader waits for. Where texts are inlined, a thread stands between the pool and the
-//! batcher; [`inlining`] says what it waits for.
+//! batcher; `inlining` says what it waits for.
 
 mod alone;
 mod batching;

@@ -23,7 +23,6 @@ mod inline;
 mod list;
 
 #[path = "stores/misbehaving.rs"]
-#[allow(dead_code, reason = "another suite asks it for more")]
 mod misbehaving;
 
 #[path = "media/strange_server.rs"]

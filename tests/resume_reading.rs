@@ -10,7 +10,6 @@
 
 #[path = "common/library.rs"]
 mod library;
-#[allow(dead_code, reason = "another suite asks it for more")]
 #[path = "stores/misbehaving.rs"]
 mod misbehaving;
 #[path = "resume_reading/samples.rs"]

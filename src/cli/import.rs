@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{ImportArguments, InlineArgument, NulArgument};
+use super::args::{FieldArguments, ImportArguments, InlineArgument, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
@@ -24,7 +24,7 @@ use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::column_types::CsvTypes;
 use crate::source::Location;
-use crate::source::local::{self, Listing};
+use crate::source::local::{self, Listing, Taking};
 
 /// The part of a run's memory that a table to join may take besides.
 const JOIN_SHARE: usize = 4;
@@ -84,21 +84,9 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
         fields.data_key.as_deref(),
         config.as_ref().map(|known| &*known.config),
     );
-    let asked = Asked {
-        urls: fields.inline.contains(&InlineArgument::Urls),
-        resolvers: fields.inline.contains(&InlineArgument::Resolvers),
-    };
-    let inline = (asked != Asked::default())
-        .then(|| Inline::new(known, asked))
-        .transpose()?;
+    let inline = inline(fields, known)?;
     let taking = file_types::taking(reading, key, known, inline.is_some());
-    let mut listing = match &arguments.list {
-        None => local::list_as(&arguments.sources, &taking)?,
-        Some(column) => {
-            let column = Some(column.as_str()).filter(|column| !column.is_empty());
-            lists::listing(&arguments.sources, column, &taking, limits)?
-        }
-    };
+    let mut listing = listing(arguments, &taking)?;
     if let Some(shard) = arguments.shard {
         self::shard(arguments, &listing)?;
         shard.take(&mut listing.sources);
@@ -167,6 +155,28 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     };
     fields.predict(&mut plan, config.map(|known| known.config))?;
     Ok(plan)
+}
+
+/// What the words on the command line stand for.
+fn listing(arguments: &ImportArguments, taking: &Taking) -> Result<Listing> {
+    match &arguments.list {
+        None => local::list_as(&arguments.sources, taking),
+        Some(column) => {
+            let column = Some(column.as_str()).filter(|column| !column.is_empty());
+            lists::listing(&arguments.sources, column, taking, &arguments.limits)
+        }
+    }
+}
+
+/// The fields whose addresses are to be replaced, if any are.
+fn inline(fields: &FieldArguments, config: Option<&LabellingConfig>) -> Result<Option<Inline>> {
+    let asked = Asked {
+        urls: fields.inline.contains(&InlineArgument::Urls),
+        resolvers: fields.inline.contains(&InlineArgument::Resolvers),
+    };
+    (asked != Asked::default())
+        .then(|| Inline::new(config, asked))
+        .transpose()
 }
 
 /// A look at the media that the labelling config shows; at those that are known by their names where there is none.

@@ -3,28 +3,24 @@
 //! A list is read by the same reader as data, so it may be compressed, remote, in any encoding. It is read as a stream: of
 //! a list no more is held than a few words. A list names no list: what it names is data.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use url::Url;
 
 use super::args::LimitArguments;
 use crate::batch::tracker::Tracker;
-use crate::budget::Budget;
-use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::scan::Value;
 use crate::decode::watch::Watch;
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row};
 use crate::error::{Code, Error, Fault, Result};
 use crate::http::is_inside;
-use crate::place::{Place, Spot};
-use crate::read::{Body, Chunk, Ended, Progress, Reader, Reading, Shape};
+use crate::place::{Place, SourceId, Spot};
+use crate::read::{self, Body, Chunk, Reading, Shape};
 use crate::source::address::shown;
 use crate::source::local::{self, Listing, Taking};
 use crate::source::remote::Page;
 use crate::source::remote::bucket::Address;
 use crate::source::{Location, Source};
-use crate::stop::Stop;
 
 /// Bytes of the longest line of a list.
 const WORD_BYTES: usize = 64 << 10;
@@ -59,7 +55,7 @@ pub(super) fn listing(
         ..limits.reading()
     };
     for source in &lists.sources {
-        let list = List {
+        let mut list = List {
             source,
             lists: &lists.sources,
             column,
@@ -145,39 +141,12 @@ struct Words {
 }
 
 impl List<'_> {
-    fn read(self, reading: &Reading) -> Result<()> {
-        let source = self.source;
-        let stop = Stop::default();
-        let state = RefCell::new((self, None));
-        let reader = Reader {
-            reading,
-            buffers: &Buffers::new(SPARE_BUFFERS),
-            budget: &Budget::new(READ_BYTES, &stop),
-            threads: 1,
-            stop: &stop,
-            progress: Arc::new(Progress::default()),
-            from: None,
-            tables_only: false,
-            types: None,
-            seen: None,
-            check_columns: &|_| Ok(()),
-            submit: &|chunk| {
-                let (list, failed) = &mut *state.borrow_mut();
-                list.chunk(chunk).map_err(|error| {
-                    failed.get_or_insert(error);
-                    Ended
-                })
-            },
-        };
+    fn read(&mut self, reading: &Reading) -> Result<()> {
         let source = Source {
-            id: crate::place::SourceId(0),
-            ..source.clone()
+            id: SourceId(0),
+            ..self.source.clone()
         };
-        reader.run(std::slice::from_ref(&source))?;
-        match state.into_inner() {
-            (_, Some(error)) => Err(error),
-            _ => Ok(()),
-        }
+        read::alone(&source, reading, READ_BYTES, |chunk| self.chunk(chunk))
     }
 
     fn chunk(&mut self, mut chunk: Chunk) -> Result<()> {

@@ -96,7 +96,10 @@ impl Fetcher {
         let mut patience = self.patience(&url.origin().ascii_serialization()).await;
         loop {
             let trouble = match look(client, &url).await {
-                Ok(()) => return Ok(patience.done()),
+                Ok(()) => {
+                    patience.done();
+                    return Ok(());
+                }
                 Err(trouble) => trouble,
             };
             patience.again(trouble).await?;

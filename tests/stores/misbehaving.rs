@@ -1,5 +1,6 @@
 //! A server of files on loopback that does what servers on the net do: it gives no ranges, cuts connections, is slow, asks
 //! to wait, redirects. Plain sockets, since HTTP libraries take care not to.
+#![allow(dead_code, reason = "each suite asks it for what it needs")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
