@@ -194,7 +194,7 @@ pub fn plan(folder: &Path, options: &Options) -> Plan {
             predictions: None,
             join: None,
             dead: None,
-            inline: None,
+            inline: options.inline.clone(),
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',
