@@ -72,6 +72,8 @@ codes! {
     JoinMissing = "join-missing",
     /// A task speaks of a file by its address, and no file is there.
     MediaDead = "media-dead",
+    /// The text behind an address, which was to be put in its place, cannot be had or is none.
+    NotInlined = "not-inlined",
     /// A task that the server refuses, by what it said.
     TaskRefused = "task-refused",
     // Of a source.

@@ -31,7 +31,8 @@
 //! ```
 //!
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
-//! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
+//! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers. Where
+//! texts are to be put in the place of their addresses, a thread between the pool and the batcher has [`fetch`] get them.
 //!
 //! A run that was packed into a folder or a bucket lies there with a manifest, which alone says what counts of it: [`packed`]
 //! writes it, joins those of several processes, and reads it again to send what was packed.

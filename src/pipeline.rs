@@ -14,10 +14,13 @@
 //! where imports are files, waits for the disk alone. Whoever ends early closes its channel, which ends those before it,
 //! and trips [`Stop`], which wakes whoever waits for memory. What is remote is waited for by the reader, and by the job of
 //! a row group that is too large to be fetched ahead; the thread that fetches waits for the network, and for a reader to
-//! take what came, but never holds what a reader waits for.
+//! take what came, but never holds what a reader waits for. Where texts are inlined, a thread stands between the pool and the
+//! batcher; `inlining` says what it waits for.
 
 mod alone;
 mod batching;
+mod heads;
+mod inlining;
 mod media;
 mod reading;
 mod survey;
@@ -98,6 +101,10 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let dedupe = plan.normalizer.dedupe.is_some();
     // What came before is known only to those who read it.
     let read_from = from.filter(|_| !dedupe);
+    heads::check(around, &runtime, read_from)?;
+    if stop.is_tripped() {
+        return Ok(());
+    }
     let Some(mut input) = survey::input(around, &runtime, read_from)? else {
         return Ok(());
     };
@@ -114,6 +121,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     let normalizer = plan.normalizer.of_run(sink.run().unwrap_or(&plan.run));
     let normalizer = normalizer.refusing(dead);
     let stages = &around.watch.stages;
+    let (inline, inlining) = (normalizer.inline.clone(), Arc::clone(&normalizer));
     let work = move |chunk| normalize::tasks(&normalizer, chunk);
     let depth = reading::depth(plan.threads);
     let (jobs, answers) =
@@ -145,7 +153,20 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
     );
     let batcher = begun(batcher, plan, from);
     let answers = answers.until(stop);
-    let batcher = start(BATCHER, move || batch(batcher, answers, outlet))?;
+    let (batcher, asker) = match inline {
+        None => (
+            start(BATCHER, move || batch(batcher, answers, outlet))?,
+            None,
+        ),
+        Some(inline) => {
+            let (asker, answers) =
+                inlining::inlined(around, answers, &inlining, &inline, (read_from, from))?;
+            (
+                start(BATCHER, move || batch(batcher, answers, outlet))?,
+                Some(asker),
+            )
+        }
+    };
 
     let asked = wanted.is_some().then_some(asked);
     let each = |receipt: &Receipt| {
@@ -166,6 +187,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         stop.trip(Cause::Failed(error));
         return Ok(());
     }
+    asker.map_or(Ok(()), join)?;
     join(reader)?;
     let _working = around.watch.stages.deliver.work();
     runtime.block_on(sink.finish(&**around))

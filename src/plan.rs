@@ -170,6 +170,7 @@ impl Plan {
             provenance,
             dedupe,
             join,
+            inline,
             nul,
             ..
         } = &*self.normalizer;
@@ -182,6 +183,10 @@ impl Plan {
         if let Some(join) = join {
             normalizer.push(' ');
             normalizer.push_str(&join.decisive());
+        }
+        if let Some(inline) = inline {
+            normalizer.push(' ');
+            normalizer.push_str(&inline.decisive());
         }
         let addresses = self.sources.iter();
         let decisive = Decisive {

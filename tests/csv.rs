@@ -16,7 +16,8 @@ use sluice::decode::{Changes, Consumer, Decode, Mark, Nul, Row};
 use sluice::error::{Code, Fault};
 use sluice::read::cut_csv::CutCsv;
 use sluice::read::dialect::{header, sniff};
-use sluice::read::{Cut, Which};
+use sluice::read::head::{TableHead, table};
+use sluice::read::{Chunk, Cut, Ended, Progress, Reader, Reading, Shape, Which};
 
 /// A record as it came out: its place in the whole text, and its cells or what is wrong with it.
 #[derive(Debug, PartialEq)]
@@ -744,4 +745,135 @@ fn corpora_are_read_as_others_read_them() {
     }
     eprintln!("{accepted} accepted, {rejected} rejected");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the reader of data finds in a table: how it is written, its columns, and its first row.
+fn read_whole(path: &Path, reading: &Reading) -> TableHead {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    let sources = sluice::source::local::list(&[path.display().to_string()])
+        .unwrap()
+        .sources;
+    let stop = sluice::stop::Stop::default();
+    let found: RefCell<Option<TableHead>> = RefCell::default();
+    let submit = |chunk: Chunk| {
+        let Shape::Table {
+            columns, delimiter, ..
+        } = &*chunk.shape
+        else {
+            panic!("no table");
+        };
+        let sluice::read::Body::Text(text) = chunk.body else {
+            panic!("no text");
+        };
+        let mut collect = Collect {
+            columns: columns.len(),
+            most: 1,
+            held: 0,
+            line: 0,
+            byte: 0,
+            records: 0,
+            changes: Changes::default(),
+            got: Vec::new(),
+        };
+        let mut csv = Csv::new(text, columns.len(), *delimiter, Nul::Reject);
+        let _ = csv.decode(&mut collect);
+        *found.borrow_mut() = Some(TableHead {
+            delimiter: *delimiter,
+            columns: columns.clone(),
+            first: collect.got.pop().map(|got| got.cells.unwrap()),
+        });
+        Err(Ended)
+    };
+    let reader = Reader {
+        reading,
+        buffers: &sluice::buffer::Buffers::new(4),
+        budget: &sluice::budget::Budget::new(64 << 20, &stop),
+        threads: 1,
+        spool_limit: 0,
+        stop: &stop,
+        progress: Arc::new(Progress::default()),
+        from: None,
+        tables_only: false,
+        types: None,
+        seen: None,
+        check_columns: &|_| Ok(()),
+        submit: &submit,
+    };
+    reader.run(&sources).unwrap();
+    found.into_inner().expect("a chunk")
+}
+
+fn cell_text() -> impl Strategy<Value = String> {
+    proptest::string::string_regex("([a-zA-Zäé€ .0-9]|,|;|\t|\\||\"|\n|\r\n|\r){0,6}").unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_head_alone_tells_what_the_reader_finds(
+        rows in (2..6usize).prop_flat_map(|columns| {
+            let row = prop::collection::vec(cell_text(), columns);
+            prop::collection::vec(row, 2..6)
+        }),
+        delimiter in prop::sample::select(vec![',', ';', '\t', '|']),
+        crlf in any::<bool>(),
+        large in any::<bool>(),
+        named in any::<bool>(),
+        stored in 0..4usize,
+    ) {
+        use std::io::Write as _;
+
+        let quoted = |cell: &String| format!("\"{}\"", cell.replace('"', "\"\""));
+        let line = |row: &Vec<String>| {
+            let cells: Vec<_> = row.iter().map(quoted).collect();
+            cells.join(&delimiter.to_string()) + if crlf { "\r\n" } else { "\n" }
+        };
+        let body: String = rows[1..].iter().map(line).collect();
+        let times = if large { (200 << 10) / body.len() + 1 } else { 1 };
+        let text = line(&rows[0]) + &body.repeat(times);
+        let bytes = match stored {
+            0 => text.into_bytes(),
+            1 => format!("\u{feff}{text}").into_bytes(),
+            2 => "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
+            _ => {
+                let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+                gz.write_all(text.as_bytes()).unwrap();
+                gz.finish().unwrap()
+            }
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, &bytes).unwrap();
+        let reading = Reading {
+            format: None,
+            delimiter: None,
+            header: named,
+            csv_types: sluice::read::column_types::CsvTypes::Text,
+            encoding: None,
+            chunk_bytes: 512 << 10,
+            record_bytes: 16 << 20,
+            pick: None,
+            files: sluice::read::files::Files::default(),
+        };
+        let expected = read_whole(&path, &reading);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let head = |most: usize| {
+            let most = most.min(bytes.len());
+            let head = sluice::source::remote::head::Head {
+                bytes: bytes[..most].to_vec(),
+                complete: most == bytes.len(),
+            };
+            runtime.block_on(table(head, "table.csv", &reading))
+        };
+        prop_assert_eq!(head(sluice::read::head::STORED_BYTES), Some(expected.clone()));
+        // Less of it tells the same, or nothing.
+        for most in [100, 1 << 10, 65 << 10, 70 << 10, 140 << 10] {
+            if let Some(found) = head(most) {
+                prop_assert_eq!(found, expected.clone());
+            }
+        }
+    }
 }

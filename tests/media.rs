@@ -1,5 +1,5 @@
 //! Media: served to browsers as they want it and never more than the folder; references looked at before anything is
-//! sent.
+//! sent; lists of sources; texts behind addresses, put in their place.
 #![allow(
     unsafe_code,
     clippy::expect_used,
@@ -15,6 +15,15 @@ mod serve;
 
 #[path = "media/check.rs"]
 mod check;
+
+#[path = "media/inline.rs"]
+mod inline;
+
+#[path = "media/list.rs"]
+mod list;
+
+#[path = "stores/misbehaving.rs"]
+mod misbehaving;
 
 #[path = "media/strange_server.rs"]
 mod strange_server;

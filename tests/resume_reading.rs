@@ -10,6 +10,8 @@
 
 #[path = "common/library.rs"]
 mod library;
+#[path = "stores/misbehaving.rs"]
+mod misbehaving;
 #[path = "resume_reading/samples.rs"]
 mod samples;
 
@@ -500,6 +502,76 @@ fn another_source_is_refused_where_it_was_left_and_where_it_ends() {
                 run(folder.path(), &with_seen(Seen::expecting(elsewhere)))
                     .error
                     .is_none()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_fetches_only_the_texts_of_what_remains() {
+    use misbehaving::{Manner, Server};
+    use sluice::labelling_config::LabellingConfig;
+    use sluice::normalize::dedupe::Dedupe;
+    use sluice::normalize::inline::{Asked, Inline};
+
+    let config = r#"<View><Text name="t" value="$text" valueType="url"/></View>"#;
+    let config = LabellingConfig::parse(config).unwrap();
+    let asked = Asked {
+        urls: true,
+        resolvers: false,
+    };
+    let inline = Arc::new(Inline::new(Some(&config), asked).unwrap());
+    let server = Server::start();
+    let line = |n: usize| {
+        let address = match n % 7 {
+            3 => format!("{}/lost-{n}", server.address),
+            _ => server.put(
+                &format!("t{n}"),
+                format!("text {n} ").repeat(300),
+                Manner::Fine,
+            ),
+        };
+        format!("{{\"n\":{n},\"text\":\"{address}\"}}\n")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for source in 0..2 {
+        let lines: String = (0..40).map(|n| line(source * 100 + n)).collect();
+        std::fs::write(folder.path().join(format!("{source}.jsonl")), lines).unwrap();
+    }
+    let names = ["0.jsonl".to_owned(), "1.jsonl".to_owned()];
+    for dedupe in [None, Some(Dedupe::of("n"))] {
+        let options = Options {
+            inline: Some(Arc::clone(&inline)),
+            chunk_bytes: 256,
+            dedupe,
+            ..Options::default()
+        };
+        let before = server.heard().len();
+        let whole = read(folder.path(), &options).unwrap();
+        assert_eq!(server.heard().len() - before, 80);
+        assert_eq!((whole.tasks.len(), whole.rejects.len()), (68, 12));
+        let places: Vec<Place> = whole.tasks.iter().map(|(place, _)| *place).collect();
+        for from in some(&places, 6) {
+            let options = Options {
+                from: Some(from),
+                ..options.clone()
+            };
+            let before = server.heard().len();
+            let ran = run(folder.path(), &one_by_one(&options));
+            assert!(ran.error.is_none(), "{:?}", ran.error);
+            let tasks: Vec<_> = ran
+                .imports
+                .into_iter()
+                .map(|(about, body)| (about.first, body))
+                .collect();
+            let expected = tail(&whole, from, &names);
+            assert_eq!(tasks, expected.tasks, "from {from:?}");
+            assert_eq!(ran.rejects, expected.rejects, "from {from:?}");
+            let fetched = server.heard().len() - before;
+            assert_eq!(
+                fetched,
+                expected.tasks.len() + expected.rejects.len(),
+                "from {from:?}"
             );
         }
     }

@@ -120,6 +120,7 @@ impl Input {
                 predictions: None,
                 join: None,
                 dead: None,
+                inline: None,
                 nul: Nul::Reject,
                 task_bytes: limits.task_bytes(),
                 separator: b',',

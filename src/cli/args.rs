@@ -64,6 +64,11 @@ pub struct ImportArguments {
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
+    /// Each SOURCE is a list of sources: a text with one in each line (blank ones and those that start with `#` are passed
+    /// over), or a table with a column of them: COLUMN, or one called `url`, `uri` or `path`, or the only one
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub list: Option<String>,
+
     /// Where imports go: a Label Studio project's address as the browser shows it, a folder, a prefix in a bucket, keys of
     /// a Redis as `redis://HOST:PORT/DB?path=PREFIX`, or `-` for tasks as JSON Lines on standard output; several projects
     /// are filled in turn
@@ -209,6 +214,12 @@ pub struct FieldArguments {
     #[arg(long, value_name = "FIELD", requires = "join")]
     pub on: Option<String>,
 
+    /// Put the texts behind addresses in their place, so that they are in the tasks and in what is exported: of the fields
+    /// that the labelling config shows with valueType="url" on tags of text, and those with a `resolver`, of whose CSV one
+    /// cell is taken. The config of the project must then not have them
+    #[arg(long, value_name = "WHAT,...", value_delimiter = ',')]
+    pub inline: Vec<InlineArgument>,
+
     /// Do not look whether tasks fit the labelling config
     #[arg(long)]
     pub no_validation: bool,
@@ -237,6 +248,15 @@ pub struct FieldArguments {
     /// What to do about NUL characters, for which PostgreSQL refuses a whole import: reject the record, or put U+FFFD
     #[arg(long, value_name = "WHAT", default_value = "reject")]
     pub nul: NulArgument,
+}
+
+/// What is put in the place of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InlineArgument {
+    /// The texts behind those of valueType="url".
+    Urls,
+    /// The cells that resolvers find.
+    Resolvers,
 }
 
 /// What to do about NUL characters.

@@ -27,6 +27,7 @@ pub(super) struct Known {
 /// When it cannot be read, or Label Studio would not take it.
 pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
     let path = arguments.fields.label_config.as_deref();
+    let held = !arguments.fields.no_validation || !arguments.fields.inline.is_empty();
     let (config, members) = match (path, named) {
         (None, Named::Directory(_) | Named::Stdout | Named::Objects(_) | Named::Redis(_)) => {
             return Ok(None);
@@ -39,6 +40,16 @@ pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Kn
             from_server(arguments, projects, config)?
         }
     };
+    if let Some(fault) = config.resolver_fault.as_ref().filter(|_| held) {
+        let shown = path.map_or_else(
+            || "the project's labelling config:".to_owned(),
+            |path| format!("{}:", path.display()),
+        );
+        let message = format!("{shown}{fault}");
+        return Err(Error::new(Code::LabelConfig, message).help(
+            "Label Studio would take the config and show no text; `--no-validation` leaves that to it",
+        ));
+    }
     Ok(Some(Known {
         config: Arc::new(config),
         members,

@@ -15,6 +15,7 @@ use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::address::Address as Project;
+use crate::normalize::inline::told;
 use crate::packed::manifest::{Manifest, same_but_run};
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
@@ -330,6 +331,10 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         }
         if plan.media_check.is_some() && error.is_none() {
             looked_at(&watch.media);
+        }
+        if let (Some(inline), None) = (&plan.normalizer.inline, &error) {
+            let inlined = watch.inlined.load(std::sync::atomic::Ordering::Relaxed);
+            eprintln!("{} texts inlined: {}", HumanCount(inlined), told(inline));
         }
         if error.is_none() || report.totals.records > 0 {
             eprintln!("{}", summary(&report, &to.join(" ")));

@@ -14,6 +14,7 @@ pub(super) fn taking(
     arguments: &ReadingArguments,
     key: Option<&str>,
     config: Option<&LabellingConfig>,
+    inlined: bool,
 ) -> Taking {
     let object = config.and_then(|config| object(config, key));
     let loads = object.filter(|tag| tag.attribute("valueType") == Some("url"));
@@ -21,7 +22,8 @@ pub(super) fn taking(
         let Tag { tag, name, .. } = tag;
         format!("the labelling config's {tag} `{name}` has valueType=\"url\": it wants an address")
     });
-    let as_text = arguments.lines.is_some() || arguments.whole_file;
+    // A text of addresses that are to be inlined has one in each line.
+    let as_text = arguments.lines.is_some() || arguments.whole_file || inlined;
     let formats: &[Format] = if as_text {
         &[Format::Html, Format::Xml]
     } else {

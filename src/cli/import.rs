@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{ImportArguments, NulArgument};
+use super::args::{FieldArguments, ImportArguments, InlineArgument, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
+use super::lists;
 use super::plans::Fields;
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
@@ -15,6 +16,7 @@ use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::inline::{Asked, Inline};
 use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
@@ -22,7 +24,7 @@ use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::archive::{self, Looking};
 use crate::read::column_types::CsvTypes;
-use crate::source::local;
+use crate::source::local::{self, Listing, Taking};
 
 /// The part of a run's memory that a table to join may take besides.
 const JOIN_SHARE: usize = 4;
@@ -70,8 +72,10 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     }
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     // What the server makes of tasks is then left to it.
-    let unknown =
-        fields.no_validation && fields.predictions_from.is_empty() && fields.label_config.is_none();
+    let unknown = fields.no_validation
+        && fields.predictions_from.is_empty()
+        && fields.inline.is_empty()
+        && fields.label_config.is_none();
     let config = if unknown {
         None
     } else {
@@ -81,8 +85,9 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
         fields.data_key.as_deref(),
         config.as_ref().map(|known| &*known.config),
     );
-    let taking = file_types::taking(reading, key, known);
-    let mut listing = local::list_as(&arguments.sources, &taking)?;
+    let inline = inline(fields, known)?;
+    let taking = file_types::taking(reading, key, known, inline.is_some());
+    let mut listing = listing(arguments, &taking)?;
     let looking = Looking {
         spool_limit: spool_limit as u64,
         stdin,
@@ -141,10 +146,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
         join,
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
+        inline,
         nul,
     };
     let media_check = media_check
-        .map(|sample| self::media_check(sample, known))
+        .map(|sample| self::media_check(sample, known, settled.inline.as_ref()))
         .transpose()?;
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
@@ -156,13 +162,46 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     Ok(plan)
 }
 
+/// What the words on the command line stand for.
+fn listing(arguments: &ImportArguments, taking: &Taking) -> Result<Listing> {
+    match &arguments.list {
+        None => local::list_as(&arguments.sources, taking),
+        Some(column) => {
+            let column = Some(column.as_str()).filter(|column| !column.is_empty());
+            lists::listing(&arguments.sources, column, taking, &arguments.limits)
+        }
+    }
+}
+
+/// The fields whose addresses are to be replaced, if any are.
+fn inline(fields: &FieldArguments, config: Option<&LabellingConfig>) -> Result<Option<Inline>> {
+    let asked = Asked {
+        urls: fields.inline.contains(&InlineArgument::Urls),
+        resolvers: fields.inline.contains(&InlineArgument::Resolvers),
+    };
+    (asked != Asked::default())
+        .then(|| Inline::new(config, asked))
+        .transpose()
+}
+
 /// A look at the media that the labelling config shows; at those that are known by their names where there is none.
-fn media_check(sample: Sample, config: Option<&LabellingConfig>) -> Result<MediaCheck> {
-    let references = References::of(config);
+/// What is inlined is fetched anyway, and rejected where it is not there.
+fn media_check(
+    sample: Sample,
+    config: Option<&LabellingConfig>,
+    inline: Option<&Inline>,
+) -> Result<MediaCheck> {
+    let references = match (References::of(config), inline) {
+        (References::Fields(mut fields), Some(inline)) => {
+            fields.retain(|field| !inline.replaces(field));
+            References::Fields(fields)
+        }
+        (references, _) => references,
+    };
     if references.are_none() {
         return Err(Error::new(
             Code::Usage,
-            "`--media-check`: the labelling config shows no field as an address",
+            "`--media-check`: the labelling config shows no field as an address, or all are inlined",
         )
         .help("leave it out, or give the tag that shows it `valueType=\"url\"`"));
     }

@@ -13,6 +13,7 @@ pub mod verify;
 mod config;
 mod delivery;
 mod file_types;
+mod lists;
 mod plans;
 mod predicting;
 mod recorded;

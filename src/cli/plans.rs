@@ -10,6 +10,7 @@ use crate::decode::Nul;
 use crate::normalize::Normalizer;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
+use crate::normalize::inline::Inline;
 use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
@@ -36,6 +37,7 @@ pub(super) struct Fields {
     pub(super) join: Option<Join>,
     pub(super) provenance: bool,
     pub(super) dedupe: Option<Dedupe>,
+    pub(super) inline: Option<Inline>,
     pub(super) nul: Nul,
 }
 
@@ -80,6 +82,7 @@ impl LimitArguments {
                 dedupe: fields.dedupe,
                 join: fields.join.map(Arc::new),
                 dead: None,
+                inline: fields.inline.map(Arc::new),
                 nul: fields.nul,
                 task_bytes: bounds.task_bytes(),
                 separator: bounds.framing.separator,

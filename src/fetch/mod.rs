@@ -1,10 +1,13 @@
 //! **Takes** addresses of files that tasks speak of.
-//! **Gives** whether a file is there, without reading it.
+//! **Gives** whether a file is there, without reading it; the text that it is, as far as that is wanted ([`text`]).
 //! **Waits on** the servers of these addresses, each of them only so many times at once.
 //! **To add one:** another question to a server is a method of [`Fetcher`].
 //!
 //! Addresses are data, and strangers' servers answer: nothing here knows a token, redirects hand on no credentials, every
-//! answer has a time by which it must be there, and no body is read that nobody wants.
+//! answer has a time by which it must be there, and no body is read that nobody wants. Buckets are read with the
+//! credentials of whoever runs this, as they are as sources.
+
+pub mod text;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,13 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::RANGE;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect, retry};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
-use url::{Host as Named, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use url::Url;
 
 use crate::error::{Code, Error, Result};
-use crate::http::{innermost, retry_after};
+use crate::http::{Clients, innermost, retry_after};
 
 /// Requests to one server at once: a browser has six.
 const AT_ONE_HOST: usize = 16;
@@ -35,44 +38,28 @@ const MOST_PATIENCE: Duration = Duration::from_secs(30);
 /// Files in a row that a server gave no answer about, after which each other is asked for once only.
 const GIVEN_UP_AFTER: u32 = 2 * AT_ONE_HOST as u32;
 
+/// How long a server may take to answer.
+const ANSWER: Duration = Duration::from_secs(20);
+
 /// Servers that are remembered.
 const HOSTS: usize = 10_000;
 
-/// How long servers may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// For a connection.
-    pub connect: Duration,
-    /// For an answer.
-    pub answer: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Times {
-            connect: Duration::from_secs(10),
-            answer: Duration::from_secs(20),
-        }
-    }
-}
-
 /// Asks servers about files.
 pub struct Fetcher {
-    /// By way of a proxy, where the environment names one.
-    outside: Client,
-    /// For servers on this machine.
-    inside: Client,
+    clients: Clients,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    buckets: text::Buckets,
 }
 
 /// What is known of one server.
 struct Host {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// Files in a row that it gave no answer about.
     silent: AtomicU32,
 }
 
 /// Why a file cannot be had.
+#[derive(Debug)]
 enum Trouble {
     /// It may be had later; the server may have said when.
     Passing(String, Option<Duration>),
@@ -85,29 +72,17 @@ impl Fetcher {
     ///
     /// # Errors
     /// When the machine's certificates cannot be read.
-    pub fn new(times: Times) -> Result<Fetcher> {
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(times.connect)
-                .timeout(times.answer)
-                // The credentials of an address are for its own server; these are left out on the way to another.
-                .redirect(redirect::Policy::limited(5))
-                .referer(false)
-                .retry(retry::never())
-        };
-        let built = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|e| {
-                Error::new(
-                    Code::Usage,
-                    format!("cannot set up connections to servers of media: {e}"),
-                )
-            })
-        };
+    pub fn new() -> Result<Fetcher> {
+        let clients = Clients::new().map_err(|why| {
+            Error::new(
+                Code::Usage,
+                format!("cannot set up connections to servers of media: {why}"),
+            )
+        })?;
         Ok(Fetcher {
-            outside: built(builder())?,
-            inside: built(builder().no_proxy())?,
+            clients,
             hosts: Mutex::default(),
+            buckets: text::Buckets::default(),
         })
     }
 
@@ -117,62 +92,87 @@ impl Fetcher {
     /// Why it cannot be had, in words that follow its address.
     pub async fn is_there(&self, address: &str) -> Result<(), String> {
         let url = Url::parse(address).map_err(|e| format!("is no address: {e}"))?;
-        let client = if is_loopback(&url) {
-            &self.inside
-        } else {
-            &self.outside
-        };
-        let host = self.host(&url);
-        // Whoever waits because the server asks to keeps the place: fewer ask meanwhile.
-        let _place = host.places.acquire().await;
-        let mut tries = 0;
+        let client = self.clients.of(&url);
+        let mut patience = self.patience(&url.origin().ascii_serialization()).await;
         loop {
             let trouble = match look(client, &url).await {
                 Ok(()) => {
-                    host.silent.store(0, Ordering::Relaxed);
+                    patience.done();
                     return Ok(());
                 }
-                Err(Trouble::Lasting(why)) => {
-                    host.silent.store(0, Ordering::Relaxed);
-                    return Err(why);
-                }
-                Err(Trouble::Passing(why, after)) => (why, after),
+                Err(trouble) => trouble,
             };
-            tries += 1;
-            let (why, after) = trouble;
-            if tries == TRIES || host.silent.load(Ordering::Relaxed) >= GIVEN_UP_AFTER {
-                host.silent.fetch_add(1, Ordering::Relaxed);
-                let times = if tries == 1 { "" } else { ", several times" };
-                return Err(format!("{why}{times}"));
-            }
-            let pause = FIRST_PAUSE * 2_u32.pow(tries - 1);
-            sleep(after.unwrap_or_default().min(MOST_PATIENCE).max(pause)).await;
+            patience.again(trouble).await?;
         }
     }
 
-    fn host(&self, url: &Url) -> Arc<Host> {
-        let name = url.origin().ascii_serialization();
+    /// Waits for a place among those who ask a server.
+    async fn patience(&self, server: &str) -> Patience {
+        let host = self.host(server);
+        let place = Arc::clone(&host.places).acquire_owned().await.ok();
+        Patience {
+            host,
+            _place: place,
+            tries: 0,
+        }
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= HOSTS && !hosts.contains_key(&name) {
+        if hosts.len() >= HOSTS && !hosts.contains_key(name) {
             // Those that are being asked are held by those who ask.
             hosts.retain(|_, host| Arc::strong_count(host) > 1);
         }
         let new = || {
             Arc::new(Host {
-                places: Semaphore::new(AT_ONE_HOST),
+                places: Arc::new(Semaphore::new(AT_ONE_HOST)),
                 silent: AtomicU32::new(0),
             })
         };
-        Arc::clone(hosts.entry(name).or_insert_with(new))
+        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(new))
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Named::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Named::Ipv4(ip)) => ip.is_loopback(),
-        Some(Named::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+/// Asking one server for one thing, several times where that may help. Whoever waits because the server asks to keeps the
+/// place: fewer ask meanwhile.
+struct Patience {
+    host: Arc<Host>,
+    _place: Option<OwnedSemaphorePermit>,
+    tries: u32,
+}
+
+impl Patience {
+    /// The server has answered, one way or another.
+    fn done(&self) {
+        self.host.silent.store(0, Ordering::Relaxed);
+    }
+
+    /// Waits for when it may be asked again.
+    ///
+    /// # Errors
+    /// Why there is no use in it.
+    async fn again(&mut self, trouble: Trouble) -> Result<(), String> {
+        let (why, after) = match trouble {
+            Trouble::Lasting(why) => {
+                self.done();
+                return Err(why);
+            }
+            Trouble::Passing(why, after) => (why, after),
+        };
+        self.tries += 1;
+        let silent = &self.host.silent;
+        if self.tries == TRIES || silent.load(Ordering::Relaxed) >= GIVEN_UP_AFTER {
+            silent.fetch_add(1, Ordering::Relaxed);
+            let times = if self.tries == 1 {
+                ""
+            } else {
+                ", several times"
+            };
+            return Err(format!("{why}{times}"));
+        }
+        let pause = FIRST_PAUSE * 2_u32.pow(self.tries - 1);
+        sleep(after.unwrap_or_default().min(MOST_PATIENCE).max(pause)).await;
+        Ok(())
     }
 }
 
@@ -198,7 +198,7 @@ async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
         // The byte is taken, so that the connection is good for more; a whole file is not.
         if status == StatusCode::PARTIAL_CONTENT && answer.content_length().is_some_and(|n| n <= 1)
         {
-            let _ = answer.bytes().await;
+            let _ = timeout(ANSWER, answer.bytes()).await;
         }
         return Ok(());
     }
@@ -206,12 +206,12 @@ async fn look(client: &Client, url: &Url) -> Result<(), Trouble> {
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
-    request.send().await.map_err(|e| {
+    let answer = timeout(ANSWER, request.send()).await;
+    let late = |_| Trouble::Passing("does not answer in time".to_owned(), None);
+    answer.map_err(late)?.map_err(|e| {
         let lasting = e.is_builder() || e.is_redirect();
         let why = if e.is_timeout() {
             "does not answer in time".to_owned()
-        } else if e.is_redirect() {
-            "is redirected without end".to_owned()
         } else {
             format!("cannot be reached: {}", innermost(&e.without_url()))
         };

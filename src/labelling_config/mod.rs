@@ -8,6 +8,7 @@
 
 pub mod keys;
 pub mod prediction;
+pub mod resolver;
 
 mod names;
 mod python;
@@ -32,6 +33,8 @@ pub struct LabellingConfig {
     pub controls: Vec<Control>,
     /// The fields that a task must have, in the order in which the config first names them.
     pub keys: Vec<DataKey>,
+    /// The first `resolver` that cannot be carried out. Label Studio takes such a config, and shows no text.
+    pub resolver_fault: Option<ConfigFault>,
 }
 
 /// A tag with a name.
@@ -216,7 +219,10 @@ impl LabellingConfig {
             .and_then(|()| names::check(root))
             .and_then(|()| speeds::check(root))
             .map_err(|refusal| refusal.in_text(text))?;
-        Ok(tags::collect(root))
+        Ok(LabellingConfig {
+            resolver_fault: resolver::fault(root).map(|refusal| refusal.in_text(text)),
+            ..tags::collect(root)
+        })
     }
 
     /// The control of this name: a region's `from_name`.

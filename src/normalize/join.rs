@@ -8,18 +8,15 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::mapping::{self, Mapping};
-use crate::budget::Budget;
-use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::scan::{Value, data_of, members};
 use crate::decode::watch::{Watch, is_key};
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::Spot;
-use crate::read::{Body, Chunk, Ended, Progress, Reader, Reading, Shape};
+use crate::read::{self, Body, Chunk, Reading, Shape};
 use crate::source::address::percent_decode;
 use crate::source::sniff::Format;
 use crate::source::{Source, local};
-use crate::stop::Stop;
 
 /// What a row takes besides its text.
 const ROW_BYTES: usize = 96;
@@ -221,36 +218,10 @@ impl<'a> Table<'a> {
             digest: blake3::Hasher::new(),
             error: None,
         };
-        let stop = Stop::default();
-        let held = std::cell::RefCell::new(&mut table);
-        let reader = Reader {
-            reading,
-            buffers: &Buffers::new(SPARE_BUFFERS),
-            budget: &Budget::new(READ_BYTES, &stop),
-            threads: 1,
-            spool_limit: 0,
-            stop: &stop,
-            progress: Arc::new(Progress::default()),
-            from: None,
-            tables_only: false,
-            types: None,
-            seen: None,
-            check_columns: &|_| Ok(()),
-            submit: &|chunk| held.borrow_mut().chunk(chunk),
-        };
-        reader.run(std::slice::from_ref(source))?;
-        match table.error.take() {
-            Some(error) => Err(error),
-            None => Ok(table),
-        }
-    }
-
-    fn chunk(&mut self, mut chunk: Chunk) -> Result<(), Ended> {
-        let taken = self.take(&mut chunk);
-        taken.map_err(|error| {
-            self.error.get_or_insert(error);
-            Ended
-        })
+        read::alone(source, reading, READ_BYTES, |mut chunk| {
+            table.take(&mut chunk)
+        })?;
+        Ok(table)
     }
 
     fn take(&mut self, chunk: &mut Chunk) -> Result<()> {

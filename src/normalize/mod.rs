@@ -8,6 +8,7 @@
 pub mod data_key;
 pub mod dedupe;
 pub mod fit;
+pub mod inline;
 pub mod join;
 pub mod layout;
 pub mod mapping;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use self::dedupe::Dedupe;
 use self::fit::Fit;
 use self::fit::beside::Judged;
+use self::inline::Inline;
 use self::join::Join;
 use self::layout::Layout;
 use self::mapping::Mapping;
@@ -54,6 +56,8 @@ pub struct Normalizer {
     pub join: Option<Arc<Join>>,
     /// The media that are not there, if any were looked for and are missing.
     pub dead: Option<Arc<Dead>>,
+    /// The fields whose addresses are to be replaced by the texts behind them, if any are.
+    pub inline: Option<Arc<Inline>>,
     /// What to do about NUL characters.
     pub nul: Nul,
     /// Bytes of the largest task that fits in an import.
@@ -87,6 +91,15 @@ impl Normalizer {
                 ..(*self).clone()
             }),
         }
+    }
+
+    /// Whether it takes certain columns for a table to be normalized.
+    #[must_use]
+    pub fn names_columns(&self) -> bool {
+        self.mapping.source_names().next().is_some()
+            || self.fit.is_some()
+            || self.predictions.is_some()
+            || self.join.is_some()
     }
 
     /// Whether a table with these columns can be normalized at all.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::inline::Reference;
 use crate::budget::Held;
 use crate::buffer::Buffer;
 use crate::decode::{Changes, Extent, Fatal, Mark};
@@ -26,6 +27,10 @@ pub struct Tasks {
     pub marks: Vec<TaskMark>,
     /// What stands for each task, where records that come again are to be left out.
     pub hashes: Vec<Option<u128>>,
+    /// The addresses in the tasks that are to be replaced, in order.
+    pub references: Vec<Reference>,
+    /// The bytes of the records of the tasks that have such, [`RAW_BYTES`] at most of each, by the tasks' numbers.
+    pub raws: Vec<(usize, Vec<u8>)>,
     /// Whether each task has room for its record's number.
     pub numbered: bool,
     /// Records that became no task, in order.
@@ -39,7 +44,7 @@ pub struct Tasks {
     /// A fault after which nothing in the source can be trusted; the last answer of the source.
     pub fatal: Option<Fatal>,
     /// The chunk's share of the budget, given back when its last answer is gone.
-    _held: Arc<Held>,
+    held: Arc<Held>,
 }
 
 /// Where a task ends in the buffer, and where its record stands in the chunk.
@@ -79,13 +84,25 @@ impl Tasks {
             bytes,
             marks: Vec::new(),
             hashes: Vec::new(),
+            references: Vec::new(),
+            raws: Vec::new(),
             numbered: false,
             rejected: Vec::new(),
             changes: Changes::default(),
             only_counted: false,
             extent: None,
             fatal: None,
-            _held: held,
+            held,
+        }
+    }
+
+    /// No tasks yet, of the same chunk, in this buffer.
+    #[must_use]
+    pub fn following(&self, bytes: Buffer) -> Self {
+        let (shape, held) = (Arc::clone(&self.shape), Arc::clone(&self.held));
+        Tasks {
+            numbered: self.numbered,
+            ..Tasks::new(self.source, self.start, shape, held, bytes)
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::Normalizer;
 use super::fit::beside::Judged;
+use super::inline::Inline;
 use super::layout::Layout;
 use super::predictions::{self, PredictionsFrom};
-use super::tasks::{TaskMark, Tasks};
+use super::tasks::{RAW_BYTES, TaskMark, Tasks};
 use crate::budget::ANSWER_BYTES;
 use crate::decode::scan::{self, Kind, Value};
 use crate::decode::{Changes, Consumer, Mark, Row, write};
@@ -65,9 +66,26 @@ impl Writer<'_> {
             let hash = task.ok().and_then(|task| dedupe.hash(task));
             self.tasks.hashes.push(hash);
         }
+        if let Some(inline) = &self.normalizer.inline {
+            self.refer(inline, start, raw);
+        }
         let end = self.tasks.bytes.len();
         self.tasks.marks.push(TaskMark { end, mark });
         self.tasks.bytes.push(self.normalizer.separator);
+    }
+
+    /// Notes the addresses in the task that starts at `start` and is yet to be counted.
+    #[cold]
+    fn refer(&mut self, inline: &Inline, start: usize, raw: &[u8]) {
+        let number = self.tasks.marks.len();
+        let task = std::str::from_utf8(&self.tasks.bytes[start..]).unwrap_or_default();
+        let references = &mut self.tasks.references;
+        let before = references.len();
+        inline.references(task, number, start, references);
+        if references.len() > before {
+            let raw = raw[..raw.len().min(RAW_BYTES)].to_vec();
+            self.tasks.raws.push((number, raw));
+        }
     }
 
     /// Begins the task of a single value, which is of the type of `like`, a JSON text.

@@ -11,8 +11,7 @@ use crate::batch::limits::Wanted;
 use crate::batch::{Batcher, Outlet};
 use crate::decode::Changes;
 use crate::error::{Error, Result};
-use crate::in_order::Answers;
-use crate::normalize::TaskStream;
+use crate::normalize::tasks::Tasks;
 use crate::place::Place;
 use crate::rejects::Reject;
 
@@ -22,7 +21,7 @@ use crate::rejects::Reject;
 /// What ended the run early, unless it was the deliverer.
 pub(super) fn batch(
     batcher: Batcher,
-    answers: Answers<TaskStream>,
+    answers: impl Iterator<Item = Result<Tasks>>,
     outlet: Downstream,
 ) -> Result<()> {
     let around = Arc::clone(&outlet.around);
@@ -38,7 +37,7 @@ pub(super) fn batch(
 
 fn batch_all(
     mut batcher: Batcher,
-    mut answers: Answers<TaskStream>,
+    mut answers: impl Iterator<Item = Result<Tasks>>,
     mut outlet: Downstream,
 ) -> Result<()> {
     let around = Arc::clone(&outlet.around);

@@ -24,7 +24,7 @@ use super::{Around, READER, join, start};
 use crate::batch::tracker::Tracker;
 use crate::decode::{Extent, Mark};
 use crate::error::{Code, Error, Result};
-use crate::fetch::{Fetcher, Times};
+use crate::fetch::Fetcher;
 use crate::in_order::{self, Answers};
 use crate::normalize;
 use crate::normalize::media::{AddressHash, Dead, References, hash, is_http, told};
@@ -77,7 +77,7 @@ pub(super) fn dead(
     let Some(check) = &around.plan.media_check else {
         return Ok(None);
     };
-    let fetcher = Fetcher::new(Times::default())?;
+    let fetcher = Fetcher::new()?;
     let _looking = Looking::start(&around.watch);
     let spooled = input.stand_ins(around, from)?;
     let before = Before {

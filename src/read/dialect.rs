@@ -99,7 +99,7 @@ fn read(head: &[u8], complete: bool, delimiter: u8) -> Option<Sniffed> {
 }
 
 /// What the columns of a table are called, and where its body starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The names, made unique; none for a source without any record.
     pub names: Vec<String>,

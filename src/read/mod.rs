@@ -26,6 +26,7 @@ pub mod encoding;
 mod fetched;
 pub mod files;
 mod groups_ahead;
+pub mod head;
 pub mod line_ends;
 mod messages;
 mod midway;
@@ -42,6 +43,7 @@ mod table;
 pub mod text;
 mod whole;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,7 +55,7 @@ use self::peek::{Input, Peek};
 use self::positioned::Positioned;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
-use crate::buffer::Buffers;
+use crate::buffer::{Buffers, SPARE_BUFFERS};
 pub(crate) use crate::error::SourceFault;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
@@ -339,6 +341,43 @@ impl Reader<'_> {
             known => self.text(source, bytes, known),
         }
     }
+}
+
+/// Reads one source on this thread, with `in_flight` bytes of memory, and hands each chunk to `each`, which may end it.
+///
+/// # Errors
+/// Those of reading, and of `each`.
+pub fn alone(
+    source: &Source,
+    reading: &Reading,
+    in_flight: usize,
+    each: impl FnMut(Chunk) -> Result<()>,
+) -> Result<()> {
+    let stop = Stop::default();
+    let state = RefCell::new((each, None));
+    let reader = Reader {
+        reading,
+        buffers: &Buffers::new(SPARE_BUFFERS),
+        budget: &Budget::new(in_flight, &stop),
+        threads: 1,
+        spool_limit: 0,
+        stop: &stop,
+        progress: Arc::new(Progress::default()),
+        from: None,
+        tables_only: false,
+        types: None,
+        seen: None,
+        check_columns: &|_| Ok(()),
+        submit: &|chunk| {
+            let (each, failed) = &mut *state.borrow_mut();
+            each(chunk).map_err(|error| {
+                failed.get_or_insert(error);
+                Ended
+            })
+        },
+    };
+    let outcome = reader.run(std::slice::from_ref(source));
+    state.into_inner().1.map_or(outcome, Err)
 }
 
 /// An error of reading or decompressing, as one of a source.

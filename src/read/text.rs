@@ -124,16 +124,7 @@ impl Reader<'_> {
     ) -> Result<Opened> {
         let head = bytes.peek(HEAD_BYTES).map_err(|e| read_error(&e))?;
         let complete = head.len() < HEAD_BYTES;
-        let format = known.unwrap_or_else(|| text_format(head, complete, &source.name));
-        let nameless = known.is_none() && Format::of_name(&source.name).is_none();
-        let format = match format {
-            Format::Txt
-                if nameless && dialect::sniff(head, complete).is_some_and(|s| s.is_table()) =>
-            {
-                Format::Csv
-            }
-            format => format,
-        };
+        let format = text_kind(known, head, complete, &source.name);
         let start = |bytes, shape, cut, skipped: &[u8]| Opened {
             byte: skipped.len() as u64,
             lines: memchr_iter(b'\n', skipped).count() as u64,
@@ -191,5 +182,17 @@ impl Reader<'_> {
             )
             .help("drop `--format`")),
         }
+    }
+}
+
+/// What a text of this name is, by its head, unless it is known.
+pub(super) fn text_kind(known: Option<Format>, head: &[u8], complete: bool, name: &str) -> Format {
+    let format = known.unwrap_or_else(|| text_format(head, complete, name));
+    let nameless = known.is_none() && Format::of_name(name).is_none();
+    match format {
+        Format::Txt if nameless && dialect::sniff(head, complete).is_some_and(|s| s.is_table()) => {
+            Format::Csv
+        }
+        format => format,
     }
 }

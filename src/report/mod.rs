@@ -36,6 +36,8 @@ pub struct Watch {
     pub surveying: AtomicBool,
     /// How far the media are looked at of which tasks speak, where they are.
     pub media: Media,
+    /// Addresses in whose place their texts were put.
+    pub inlined: AtomicU64,
     /// What the batcher and the deliverer count.
     pub counters: Counters,
     /// What the stages do.
@@ -70,6 +72,7 @@ impl Default for Watch {
             survey: Arc::default(),
             surveying: AtomicBool::default(),
             media: Media::default(),
+            inlined: AtomicU64::default(),
             counters: Counters::default(),
             stages,
             doing: None,

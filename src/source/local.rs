@@ -1,11 +1,13 @@
 //! Local files, folders, patterns and standard input: what the words on the command line stand for.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use globset::GlobBuilder;
+use url::Url;
 use walkdir::WalkDir;
 
 use super::address::Prefix;
@@ -18,7 +20,7 @@ use super::sniff::Format;
 use super::stdin::Stdin;
 use super::window::Window;
 use super::{Location, Source, archive, redis};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Fault, Result};
 use crate::place::{SourceId, Spot};
 
 /// The sources that some words stand for.
@@ -32,6 +34,8 @@ pub struct Listing {
     pub told: Vec<String>,
     /// The buckets that were opened.
     pub(super) buckets: Vec<Arc<Bucket>>,
+    /// What servers said of files that are still to be added.
+    pub(super) asked: HashMap<Url, Result<Page, Fault>>,
 }
 
 /// What becomes of a file in a folder.
@@ -81,31 +85,40 @@ pub fn list(words: &[String]) -> Result<Listing> {
 pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
     let mut listing = Listing::default();
     for word in words {
-        let path = Path::new(word);
-        if word == "-" {
-            listing.add("-", Location::Stdin, None, None)?;
-        } else if redis::is_address(word) {
-            listing.add(word, Location::Redis(word.parse()?), None, None)?;
-        } else if let Some(address) = Address::parse(word)? {
-            listing.objects(word, &address, taking)?;
-        } else if let Some(url) = Page::parse(word)? {
-            listing.page(url, taking)?;
-        } else if path.is_dir() {
-            let before = listing.sources.len();
-            listing.folder(path, taking)?;
-            if listing.sources.len() == before {
-                return Err(listing.no_data(word));
-            }
-        } else if path.exists() || !word.contains(['*', '?', '[', '{']) {
-            listing.file(path, named(path), taking)?;
-        } else {
-            listing.pattern(word, taking)?;
-        }
+        listing.word(word, taking)?;
     }
     Ok(listing)
 }
 
 impl Listing {
+    /// Adds what one word stands for.
+    ///
+    /// # Errors
+    /// As [`list_as`].
+    pub fn word(&mut self, word: &str, taking: &Taking) -> Result<()> {
+        let path = Path::new(word);
+        if word == "-" {
+            self.add("-", Location::Stdin, None, None)
+        } else if redis::is_address(word) {
+            self.add(word, Location::Redis(word.parse()?), None, None)
+        } else if let Some(address) = Address::parse(word)? {
+            self.objects(word, &address, taking)
+        } else if let Some(url) = Page::parse(word)? {
+            self.page(url, taking)
+        } else if path.is_dir() {
+            let before = self.sources.len();
+            self.folder(path, taking)?;
+            if self.sources.len() == before {
+                return Err(self.no_data(word));
+            }
+            Ok(())
+        } else if path.exists() || !word.contains(['*', '?', '[', '{']) {
+            self.file(path, named(path), taking)
+        } else {
+            self.pattern(word, taking)
+        }
+    }
+
     fn no_data(&self, folder: &str) -> Error {
         let media = |path: &PathBuf| Format::of_name(&named(path).to_string_lossy()).is_some();
         let error = Error::new(

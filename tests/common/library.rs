@@ -18,6 +18,7 @@ use sluice::deliver::{Begin, Receipt, Run, Sink};
 use sluice::error::{Error, Result};
 use sluice::normalize::Normalizer;
 use sluice::normalize::dedupe::Dedupe;
+use sluice::normalize::inline::Inline;
 use sluice::normalize::mapping::Mapping;
 use sluice::pipeline;
 use sluice::place::Place;
@@ -46,6 +47,7 @@ pub struct Options {
     pub from: Option<Place>,
     pub seen: Option<Arc<Seen>>,
     pub dedupe: Option<Dedupe>,
+    pub inline: Option<Arc<Inline>>,
     pub csv_types: CsvTypes,
     pub files: Files,
     /// The part of each source that is read.
@@ -65,6 +67,7 @@ impl Default for Options {
             from: None,
             seen: None,
             dedupe: None,
+            inline: None,
             csv_types: CsvTypes::Text,
             files: Files::default(),
             window: Window::ALL,
@@ -202,6 +205,7 @@ pub fn try_plan(folder: &Path, options: &Options) -> Result<Plan> {
             predictions: None,
             join: None,
             dead: None,
+            inline: options.inline.clone(),
             nul: Nul::Reject,
             task_bytes: limits.task_bytes(),
             separator: b',',

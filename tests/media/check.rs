@@ -99,7 +99,7 @@ fn all_looks_at_every_reference_once_and_rejects_the_dead() {
         why[1].ends_with("answers 500 Internal Server Error, several times"),
         "{why:?}"
     );
-    assert!(why[2].ends_with("is redirected without end"), "{why:?}");
+    assert!(why[2].ends_with("it redirects without end"), "{why:?}");
     assert!(why[4].contains("cannot be reached"), "{why:?}");
     assert!(
         rejects.iter().all(|reject| reject["code"] == "media-dead"),

@@ -102,6 +102,7 @@ async fn answer(State(heard): State<Arc<Mutex<Heard>>>, request: Request) -> Res
     let way = path.split('/').nth(1).unwrap_or_default();
     let response = match way {
         "ok" => StatusCode::OK.into_response(),
+        "text" => path[1..].replace('/', " ").into_response(),
         "slow" => {
             tokio::time::sleep(Duration::from_millis(300)).await;
             StatusCode::OK.into_response()

@@ -1,5 +1,6 @@
 //! A server of files on loopback that does what servers on the net do: it gives no ranges, cuts connections, is slow, asks
 //! to wait, redirects. Plain sockets, since HTTP libraries take care not to.
+#![allow(dead_code, reason = "each suite asks it for what it needs")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -33,6 +34,10 @@ pub enum Manner {
     Changing { answers: usize, tag: bool },
     /// It says that the bytes are encoded so.
     Encoded(&'static str),
+    /// It says that they are of this type.
+    Typed(&'static str),
+    /// It sends the body again and again, and never ends.
+    Endless,
 }
 
 /// A file, and how it is served.
@@ -179,6 +184,16 @@ fn serve(
     }
     if let Manner::Encoded(encoding) = manner {
         headers += &format!("content-encoding: {encoding}\r\n");
+    }
+    if let Manner::Typed(kind) = manner {
+        headers += &format!("content-type: {kind}\r\n");
+    }
+    if matches!(manner, Manner::Endless) {
+        write!(stream, "HTTP/1.1 200 OK\r\n{headers}\r\n")?;
+        loop {
+            stream.write_all(&body)?;
+            *sent.lock().unwrap() += body.len() as u64;
+        }
     }
     let status = match range {
         Some(range) if range.start >= size => {

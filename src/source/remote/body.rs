@@ -156,7 +156,7 @@ async fn open(
 /// # Errors
 /// When the server says that there is no such file, or says nothing of use however often it is asked.
 pub(super) async fn ask(page: &Described, range: Option<&Range<u64>>) -> Result<Response, Fault> {
-    let client = web::client()?;
+    let client = web::clients()?.of(&page.url);
     let mut tries = 0;
     loop {
         // Compressed on its way, a file has no ranges that go on after a broken connection.

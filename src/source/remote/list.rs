@@ -1,9 +1,10 @@
 //! What the words that are addresses of stores stand for: an object, all data below a prefix, or what matches a pattern.
 
+use std::collections::HashSet;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -173,7 +174,37 @@ impl Listing {
     }
 }
 
+/// Files behind HTTP that are asked for at once.
+const ASKED_AT_ONCE: usize = 16;
+
 impl Listing {
+    /// Asks the servers of those words that are addresses of files behind HTTP, several at once: what they say is there
+    /// when the word is added.
+    ///
+    /// # Errors
+    /// When the thread that asks cannot be started.
+    pub fn ask_ahead<'a>(
+        &mut self,
+        words: impl Iterator<Item = &'a str>,
+        taking: &Taking,
+    ) -> Result<()> {
+        let is_read = |url: &Url| {
+            let file = url.path().rsplit('/').next().unwrap_or_default();
+            matches!(taking.why_referred(file), Ok(None))
+        };
+        // What is malformed is told when the word is added.
+        let urls = words.filter_map(|word| Page::parse(word).ok().flatten());
+        let urls: HashSet<Url> = urls.filter(is_read).collect();
+        let asked = thread::wait(
+            stream::iter(urls)
+                .map(|url| async { (url.clone(), Page::ask(url).await) })
+                .buffer_unordered(ASKED_AT_ONCE)
+                .collect(),
+        )?;
+        self.asked = asked;
+        Ok(())
+    }
+
     /// Adds a file behind HTTP.
     pub(in crate::source) fn page(&mut self, url: Url, taking: &Taking) -> Result<()> {
         let name: Arc<str> = web::name_of(&url).into();
@@ -184,7 +215,11 @@ impl Listing {
             let path = PathBuf::from(&*name);
             return self.add(&name, Location::Referred(path), Some(0), Some(url.into()));
         }
-        let page = thread::wait(Page::ask(url))?.map_err(|fault| Error::from(fault).at(at))?;
+        let asked = match self.asked.remove(&url) {
+            Some(asked) => asked,
+            None => thread::wait(Page::ask(url))?,
+        };
+        let page = asked.map_err(|fault| Error::from(fault).at(at))?;
         let remote = Remote::Page(page);
         let bytes = remote.bytes();
         self.add(

@@ -8,6 +8,7 @@ mod body;
 pub mod bucket;
 mod failure;
 mod gcs;
+pub mod head;
 mod list;
 mod object;
 mod parts;

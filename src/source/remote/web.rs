@@ -3,27 +3,17 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::body::Body;
 use super::failure;
 use crate::error::{Code, Error, Fault, Result};
+use crate::http::Clients;
 use crate::source::address::without_secrets;
-
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(15);
-
-/// How long a server may send nothing.
-const SILENCE: Duration = Duration::from_mins(1);
-
-/// How many redirects are followed.
-const REDIRECTS: usize = 10;
 
 /// A file as its server described it. There may be many of them.
 #[derive(Clone)]
@@ -139,27 +129,11 @@ pub(super) fn name_of(url: &Url) -> String {
     without_secrets(url.as_str())
 }
 
-/// The client that all requests go through.
-pub(super) fn client() -> Result<&'static Client, Fault> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| {
-        Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .redirect(Policy::custom(|attempt| {
-                let plain = attempt.url().scheme() == "http";
-                if plain && attempt.previous().iter().any(|url| url.scheme() == "https") {
-                    return attempt.error("it redirects from https to http");
-                }
-                Policy::limited(REDIRECTS).redirect(attempt)
-            }))
-            // An address may have a signature in it, which is no one else's business.
-            .referer(false)
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| e.to_string())
-    });
-    client
+/// What all requests go through.
+pub(super) fn clients() -> Result<&'static Clients, Fault> {
+    static CLIENTS: OnceLock<Result<Clients, String>> = OnceLock::new();
+    let clients = CLIENTS.get_or_init(Clients::new);
+    clients
         .as_ref()
         .map_err(|why| Fault::new(Code::Internal, format!("no HTTP client: {why}")))
 }
