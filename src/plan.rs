@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
 use crate::normalize::media::References;
 use crate::read::Reading;
-use crate::source::Source;
+use crate::source::{Location, Source};
 
 /// The largest record whatever the memory, since marks count in 32 bits.
 pub const MOST_RECORD_BYTES: usize = 1 << 30;
@@ -151,7 +151,17 @@ impl Plan {
             normalizer: String,
             tasks: usize,
             bytes: usize,
+            /// Seconds that signed addresses are good for. What they are is no matter: they are others each time.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            presigned: Option<u64>,
         }
+        let presigned = self
+            .sources
+            .iter()
+            .find_map(|source| match source.location {
+                Location::Presigned(_, time) => Some(time.as_secs()),
+                _ => None,
+            });
         let Reading {
             format,
             delimiter,
@@ -193,6 +203,7 @@ impl Plan {
             normalizer,
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
+            presigned,
         };
         let json = serde_json::to_vec(&decisive)
             .map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;

@@ -17,6 +17,7 @@ mod plans;
 mod predicting;
 mod recorded;
 mod server;
+mod sync;
 mod table;
 
 use std::ffi::OsString;

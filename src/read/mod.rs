@@ -248,8 +248,10 @@ impl Reader<'_> {
         if let Some(seen) = &self.seen {
             seen.begin(source.id);
         }
-        if matches!(source.location, Location::Referred(_)) {
-            return self.address(source, Whole::Address);
+        match &source.location {
+            Location::Referred(_) => return self.address(source, Whole::Address),
+            Location::Presigned(object, time) => return self.signed(source, object, *time),
+            _ => {}
         }
         let mut stored = Peek::new(Box::new(decompress::Counted::new(
             local::open(source)?,

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use globset::GlobBuilder;
 use walkdir::WalkDir;
@@ -12,7 +13,7 @@ use super::address::Prefix;
 use super::foreign::Foreign;
 use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
-use super::remote::{Page, Parts};
+use super::remote::{Page, Parts, Remote};
 use super::sniff::Format;
 use super::window::Window;
 use super::{Location, Source, redis};
@@ -49,6 +50,8 @@ pub struct Taking {
     pub format: Option<Format>,
     /// What stands before the path of a file in its address.
     pub prefix: Option<Prefix>,
+    /// Whether objects are spoken of by addresses that are good for so long.
+    pub presign: Option<Duration>,
     /// The formats whose files are spoken of by their address, besides [`Format::Reference`], and why.
     pub referred: Vec<(Format, String)>,
 }
@@ -247,7 +250,7 @@ impl Taking {
         }
         let known = match Format::of_name(name) {
             Some(Format::Reference) => match self.format {
-                None => self.prefix.is_some(),
+                None => self.prefix.is_some() || self.presign.is_some(),
                 Some(format) => format == Format::Reference,
             },
             format => format.is_some(),
@@ -366,6 +369,10 @@ pub fn open(source: &Source) -> Result<Stored> {
         Location::Stdin => Ok(Stored::Stream(Box::new(io::stdin()))),
         Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
         Location::Remote(remote) => Ok(Stored::Remote(Parts::new(remote.clone()))),
+        Location::Presigned(object, _) => {
+            let remote = Remote::Object(object.clone());
+            Ok(Stored::Remote(Parts::new(remote)))
+        }
         Location::File(path) | Location::Referred(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;

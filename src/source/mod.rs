@@ -15,8 +15,9 @@ pub mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::remote::Remote;
+use self::remote::{Object, Remote};
 use self::window::Window;
 use crate::place::SourceId;
 
@@ -44,6 +45,8 @@ pub enum Location {
     File(PathBuf),
     /// A file that is not opened: the task has its address.
     Referred(PathBuf),
+    /// An object that is not opened: the task has an address of it that is good for so long.
+    Presigned(Object, Duration),
     /// Standard input.
     Stdin,
     /// The values under some keys of a Redis.

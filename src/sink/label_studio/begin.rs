@@ -122,7 +122,12 @@ impl LabelStudio {
                     Some(Change::Time)
                 }
                 // Of a file that is not opened the task has no more than the address.
-                Some(Location::Stdin | Location::Redis(_) | Location::Referred(_)) => None,
+                Some(
+                    Location::Stdin
+                    | Location::Redis(_)
+                    | Location::Referred(_)
+                    | Location::Presigned(..),
+                ) => None,
                 None => Some(Change::Name),
             };
             if let Some(change) = change {
@@ -156,9 +161,10 @@ impl LabelStudio {
             Location::Remote(remote) => {
                 Ok(SourceIdentity::of_remote(source.id, &source.name, remote))
             }
-            Location::Stdin | Location::Redis(_) | Location::Referred(_) => {
-                Ok(SourceIdentity::named(source.id, &source.name))
-            }
+            Location::Stdin
+            | Location::Redis(_)
+            | Location::Referred(_)
+            | Location::Presigned(..) => Ok(SourceIdentity::named(source.id, &source.name)),
         };
         self.asked.sources.iter().map(identity).collect()
     }

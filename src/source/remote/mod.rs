@@ -11,6 +11,7 @@ mod gcs;
 mod list;
 mod object;
 mod parts;
+pub mod presign;
 mod s3;
 pub mod thread;
 mod web;
