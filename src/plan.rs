@@ -2,6 +2,7 @@
 
 pub mod shard;
 
+use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -205,9 +206,11 @@ impl Plan {
             bytes: self.limits.bytes.get(),
             presigned,
         };
-        let json = serde_json::to_vec(&decisive)
+        // There may be a million sources, so the text is never held.
+        let mut digest = blake3::Hasher::new();
+        serde_json::to_writer(BufWriter::new(&mut digest), &decisive)
             .map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;
-        Ok(blake3::hash(&json).to_hex().to_string())
+        Ok(digest.finalize().to_hex().to_string())
     }
 }
 

@@ -91,7 +91,7 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
         match source.map(|source| &source.location) {
             Some(Location::File(path)) => known.change_in_file(path),
             Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
-            Some(Location::Referred(_) | Location::Redis(_)) => Ok(None),
+            Some(Location::Referred | Location::Redis(_)) => Ok(None),
             Some(Location::Presigned(..)) => Err(Error::new(
                 Code::Usage,
                 "the run signed addresses of media, which are others each time",

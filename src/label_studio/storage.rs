@@ -226,9 +226,7 @@ impl Project {
         match self.client().call(&call).await {
             Ok(answer) => answer.parse(),
             // A second one would bring everything again.
-            Err(failure) if failure.leaves_doubt() => {
-                self.storage_at(wanted).await?.map_or(Err(failure), Ok)
-            }
+            Err(failure) if failure.leaves_doubt() => self.storage_at(wanted).await?.ok_or(failure),
             Err(failure) => Err(failure),
         }
     }

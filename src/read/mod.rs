@@ -249,7 +249,7 @@ impl Reader<'_> {
             seen.begin(source.id);
         }
         match &source.location {
-            Location::Referred(_) => return self.address(source, Whole::Address),
+            Location::Referred => return self.address(source, Whole::Address),
             Location::Presigned(object, time) => return self.signed(source, object, *time),
             _ => {}
         }

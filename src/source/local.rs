@@ -84,9 +84,10 @@ pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
     for word in words {
         let path = Path::new(word);
         if word == "-" {
-            listing.add("-", Location::Stdin, None, None)?;
+            listing.add("-".into(), Location::Stdin, None, None)?;
         } else if redis::is_address(word) {
-            listing.add(word, Location::Redis(word.parse()?), None, None)?;
+            let address = Box::new(word.parse()?);
+            listing.add(word.as_str().into(), Location::Redis(address), None, None)?;
         } else if let Some(address) = Address::parse(word)? {
             listing.objects(word, &address, taking)?;
         } else if let Some(url) = Page::parse(word)? {
@@ -122,19 +123,19 @@ impl Listing {
 
     pub(super) fn add(
         &mut self,
-        name: &str,
+        name: Arc<str>,
         location: Location,
         bytes: Option<u64>,
-        address: Option<String>,
+        address: Option<Arc<str>>,
     ) -> Result<()> {
         let id = u32::try_from(self.sources.len())
             .map_err(|_| Error::new(Code::Usage, "more than 4,294,967,295 sources"))?;
         self.sources.push(Source {
             id: SourceId(id),
-            name: Arc::from(name),
+            name,
             location,
             bytes,
-            address: address.map(Arc::from),
+            address,
             window: Window::ALL,
         });
         Ok(())
@@ -155,8 +156,8 @@ impl Listing {
     /// Adds a file whose address ends in `relative`.
     fn file(&mut self, path: &Path, relative: &Path, taking: &Taking) -> Result<()> {
         let about = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let name = path.display().to_string();
-        let spot = || Spot::source(&Arc::from(name.as_str()));
+        let name: Arc<str> = path.display().to_string().into();
+        let spot = || Spot::source(&name);
         let address = match &taking.prefix {
             Some(prefix) => prefix.address(relative).map(Some).ok_or_else(|| {
                 Error::new(
@@ -170,10 +171,19 @@ impl Listing {
         let why = taking.why_referred(&named(path).to_string_lossy());
         match why.map_err(|error| error.at(spot))? {
             Some(why) if address.is_none() => Err(taking.no_address(&why, &name).at(spot)),
-            Some(_) => self.add(&name, Location::Referred(path.to_owned()), Some(0), address),
+            Some(_) => {
+                let address = address.map(Arc::from);
+                self.add(Arc::clone(&name), Location::Referred, Some(0), address)
+            }
             None => {
                 let bytes = about.is_file().then_some(about.len());
-                self.add(&name, Location::File(path.to_owned()), bytes, address)
+                let address = address.map(Arc::from);
+                self.add(
+                    Arc::clone(&name),
+                    Location::File(path.to_owned()),
+                    bytes,
+                    address,
+                )
             }
         }
     }
@@ -373,7 +383,8 @@ pub fn open(source: &Source) -> Result<Stored> {
             let remote = Remote::Object(object.clone());
             Ok(Stored::Remote(Parts::new(remote)))
         }
-        Location::File(path) | Location::Referred(path) => {
+        Location::Referred => open_file(source).map(Stored::File),
+        Location::File(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;
             Ok(if about.is_file() {

@@ -44,13 +44,13 @@ pub enum Location {
     /// A file.
     File(PathBuf),
     /// A file that is not opened: the task has its address.
-    Referred(PathBuf),
+    Referred,
     /// An object that is not opened: the task has an address of it that is good for so long.
     Presigned(Object, Duration),
     /// Standard input.
     Stdin,
     /// The values under some keys of a Redis.
-    Redis(redis::Address),
+    Redis(Box<redis::Address>),
     /// Bytes that are fetched.
     Remote(Remote),
 }

@@ -26,10 +26,9 @@ pub struct Spool {
 pub fn is_stream(source: &Source) -> bool {
     match &source.location {
         Location::Stdin => true,
-        Location::Referred(_)
-        | Location::Presigned(..)
-        | Location::Redis(_)
-        | Location::Remote(_) => false,
+        Location::Referred | Location::Presigned(..) | Location::Redis(_) | Location::Remote(_) => {
+            false
+        }
         Location::File(path) => fs::metadata(path).is_ok_and(|about| !about.is_file()),
     }
 }

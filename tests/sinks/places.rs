@@ -57,18 +57,13 @@ pub fn expected() -> Vec<String> {
         .collect()
 }
 
-/// Where it is the same for all runs, so that their manifests are.
+/// One that is the same for all runs, so that their manifests are.
 fn shared_source() -> &'static PathBuf {
     static SOURCE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    &SOURCE
-        .get_or_init(|| {
-            let (dir, path) = source();
-            // It is never dropped, so it goes where the machine cleans up.
-            (dir, path)
-        })
-        .1
+    &SOURCE.get_or_init(source).1
 }
 
+/// The Redis of all tests.
 pub fn redis() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| Server::start(None))

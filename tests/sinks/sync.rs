@@ -264,7 +264,7 @@ fn what_a_server_says_of_a_sync_is_heard() {
             layout: "storage",
         };
         let path = format!("{}/tasks", place.to(name, None));
-        let (mut made, mut synced, mut looks) = (false, false, after.to_vec().into_iter());
+        let (mut made, mut synced, mut looks) = (false, false, after.iter().copied());
         let answers = move |method: &str, asked: &str, body: &str| match (method, asked) {
             ("GET", _) if !made => Some((200, json!([]))),
             ("GET", _) if !synced => Some((200, json!([storage(&path, "initialized", 0, 0, 0)]))),

@@ -125,7 +125,7 @@ impl LabelStudio {
                 Some(
                     Location::Stdin
                     | Location::Redis(_)
-                    | Location::Referred(_)
+                    | Location::Referred
                     | Location::Presigned(..),
                 ) => None,
                 None => Some(Change::Name),
@@ -161,10 +161,9 @@ impl LabelStudio {
             Location::Remote(remote) => {
                 Ok(SourceIdentity::of_remote(source.id, &source.name, remote))
             }
-            Location::Stdin
-            | Location::Redis(_)
-            | Location::Referred(_)
-            | Location::Presigned(..) => Ok(SourceIdentity::named(source.id, &source.name)),
+            Location::Stdin | Location::Redis(_) | Location::Referred | Location::Presigned(..) => {
+                Ok(SourceIdentity::named(source.id, &source.name))
+            }
         };
         self.asked.sources.iter().map(identity).collect()
     }

@@ -199,7 +199,6 @@ pub(super) fn retry() -> RetryConfig {
         },
         max_retries: TRIES,
         retry_timeout: PATIENCE,
-        ..RetryConfig::default()
     }
 }
 

@@ -111,10 +111,10 @@ impl Listing {
     /// are what is meant. Beside data they may be what the data speak of.
     fn media_only(&mut self, first: usize) -> Result<()> {
         for path in self.left_out.split_off(first) {
-            let address = path.display().to_string();
+            let address: Arc<str> = path.display().to_string().into();
             if Format::of_name(&address) == Some(Format::Reference) {
-                let spoken = Some(address.clone());
-                self.add(&address, Location::Referred(path), Some(0), spoken)?;
+                let spoken = Some(Arc::clone(&address));
+                self.add(address, Location::Referred, Some(0), spoken)?;
             } else {
                 self.left_out.push(path);
             }
@@ -190,22 +190,17 @@ impl Listing {
         };
         if is_referred && let Some(time) = taking.presign {
             bucket.can_presign_key(&address).map_err(|e| e.at(at))?;
-            let spoken = address.to_string();
-            return self.add(
-                &address,
-                Location::Presigned(object, time),
-                Some(0),
-                Some(spoken),
-            );
+            let spoken = Some(Arc::clone(&address));
+            return self.add(address, Location::Presigned(object, time), Some(0), spoken);
         }
         if is_referred {
             // Label Studio reads such addresses through a storage of its own.
-            let spoken = spoken.unwrap_or_else(|| address.to_string());
-            let file = PathBuf::from(&*address);
-            return self.add(&address, Location::Referred(file), Some(0), Some(spoken));
+            let spoken = spoken.map_or_else(|| Arc::clone(&address), Arc::from);
+            return self.add(address, Location::Referred, Some(0), Some(spoken));
         }
         let remote = Remote::Object(object);
-        self.add(&address, Location::Remote(remote), Some(about.size), spoken)
+        let spoken = spoken.map(Arc::from);
+        self.add(address, Location::Remote(remote), Some(about.size), spoken)
     }
 }
 
@@ -217,18 +212,14 @@ impl Listing {
         let file = name.rsplit('/').next().unwrap_or(&name);
         if taking.why_referred(file).map_err(|e| e.at(at))?.is_some() {
             // It need not be there for this machine: the task has its address as it was given.
-            let path = PathBuf::from(&*name);
-            return self.add(&name, Location::Referred(path), Some(0), Some(url.into()));
+            let spoken = String::from(url).into();
+            return self.add(name, Location::Referred, Some(0), Some(spoken));
         }
         let page = thread::wait(Page::ask(url))?.map_err(|fault| Error::from(fault).at(at))?;
         let remote = Remote::Page(page);
         let bytes = remote.bytes();
-        self.add(
-            &name,
-            Location::Remote(remote),
-            bytes,
-            Some(name.to_string()),
-        )
+        let spoken = Some(Arc::clone(&name));
+        self.add(name, Location::Remote(remote), bytes, spoken)
     }
 }
 
