@@ -1,4 +1,5 @@
-//! One suite, run by every sink: what is asked for is there once, whatever ends a run, breaks a call or refuses a byte.
+//! One suite, run by every sink, and by what is read from the same places: what is asked for is there once, whatever ends a
+//! run, breaks a call or refuses a byte.
 //!
 //! Object stores and the Redis are real or stand-ins on loopback (see `tests/stores.rs`); what goes wrong does so on the way
 //! to them, at a call of a certain number. Projects of Label Studio have `tests/exactly_once.rs`.
@@ -31,6 +32,8 @@ mod redis_server;
 #[path = "stores/servers.rs"]
 #[allow(dead_code, reason = "the suite of sources uses the rest")]
 mod servers;
+#[path = "sinks/sources.rs"]
+mod sources;
 #[path = "sinks/sync.rs"]
 mod sync;
 #[path = "stores/way.rs"]

@@ -108,6 +108,18 @@ impl Server {
         Ok(connection)
     }
 
+    /// Has it end when these tests have ended, for one that is never dropped.
+    pub fn until_the_tests_end(&self) {
+        let line = "while kill -0 \"$0\" 2>/dev/null; do sleep 0.5; done; kill \"$1\"";
+        let (tests, server) = (std::process::id(), self.child.id());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line, &tests.to_string(), &server.to_string()]);
+        for end in [Command::stdin, Command::stdout, Command::stderr] {
+            end(&mut shell, Stdio::null());
+        }
+        let _ = shell.spawn().expect("a shell");
+    }
+
     pub fn connect(&self) -> Connection {
         self.try_connect(1).expect("it answers")
     }

@@ -10,7 +10,7 @@ use crate::way::{Act, at_call};
 const CALLS: usize = 50;
 
 /// What breaks a call of a store.
-const OF_STORES: [Act; 6] = [
+pub const OF_STORES: [Act; 6] = [
     Act::Say("503 Slow Down", ""),
     Act::Cut,
     Act::MakeAndSay("500 Internal Server Error", ""),
@@ -20,7 +20,7 @@ const OF_STORES: [Act; 6] = [
 ];
 
 /// What breaks a command of a Redis.
-const OF_REDIS: [Act; 5] = [
+pub const OF_REDIS: [Act; 5] = [
     Act::Say("LOADING", "Redis is loading the dataset in memory"),
     Act::Cut,
     Act::MakeAndSay("ERR", "something went wrong"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use object_store::ObjectMeta;
 use redis::Commands;
@@ -66,7 +66,11 @@ fn shared_source() -> &'static PathBuf {
 /// The Redis of all tests.
 pub fn redis() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start(None))
+    SERVER.get_or_init(|| {
+        let server = Server::start(None);
+        server.until_the_tests_end();
+        server
+    })
 }
 
 /// All places that are reached over a network.
@@ -243,6 +247,9 @@ impl Place {
 
     /// What a run that nothing disturbed leaves; it is made once.
     pub fn undisturbed(&self) -> BTreeMap<String, Vec<u8>> {
+        // Several tests ask for it, and none must see it before it is whole.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if self.contents("undisturbed").is_empty() {
             let ran = self.run("undisturbed", None);
             assert_eq!(ran.code(), 0, "{self:?}: {}", ran.stderr);
