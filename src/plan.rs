@@ -2,6 +2,7 @@
 
 pub mod shard;
 
+use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
 use crate::normalize::media::References;
 use crate::read::Reading;
-use crate::source::Source;
+use crate::source::{Location, Source};
 
 /// The largest record whatever the memory, since marks count in 32 bits.
 pub const MOST_RECORD_BYTES: usize = 1 << 30;
@@ -152,7 +153,17 @@ impl Plan {
             normalizer: String,
             tasks: usize,
             bytes: usize,
+            /// Seconds that signed addresses are good for. What they are is no matter: they are others each time.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            presigned: Option<u64>,
         }
+        let presigned = self
+            .sources
+            .iter()
+            .find_map(|source| match source.location {
+                Location::Presigned(_, time) => Some(time.as_secs()),
+                _ => None,
+            });
         let Reading {
             format,
             delimiter,
@@ -199,10 +210,13 @@ impl Plan {
             normalizer,
             tasks: self.limits.tasks.get(),
             bytes: self.limits.bytes.get(),
+            presigned,
         };
-        let json = serde_json::to_vec(&decisive)
+        // There may be a million sources, so the text is never held.
+        let mut digest = blake3::Hasher::new();
+        serde_json::to_writer(BufWriter::new(&mut digest), &decisive)
             .map_err(|e| Error::new(Code::Internal, format!("no digest of the plan: {e}")))?;
-        Ok(blake3::hash(&json).to_hex().to_string())
+        Ok(digest.finalize().to_hex().to_string())
     }
 }
 

@@ -41,6 +41,11 @@ impl Reject {
     /// Works out the line and column of the trouble from the record's bytes.
     #[must_use]
     pub fn new(place: Place, fault: Fault, raw: Vec<u8>, shape: &Arc<Shape>) -> Self {
+        let raw = match &**shape {
+            // What can be read by whoever has it is not kept.
+            Shape::Whole(Whole::Signed { plain }) => plain.as_bytes().to_vec(),
+            _ => raw,
+        };
         let spot = trouble(place, &raw[..fault.offset.min(raw.len())]);
         let shape = Arc::clone(shape);
         Reject {

@@ -8,100 +8,19 @@
 )]
 
 mod common;
+#[path = "common/redis_server.rs"]
+mod redis_server;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use redis::{Commands, Connection};
 use serde_json::Value;
 
 use common::{PATIENCE, Ran};
+use redis_server::Server;
 
 const PASSWORD: &str = "SLUICE_REDIS_PASSWORD";
-
-/// A server that is ended with this.
-struct Server {
-    child: Child,
-    port: u16,
-    password: Option<&'static str>,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(password: Option<&'static str>) -> Server {
-        let folder = common::temp();
-        let started = Instant::now();
-        loop {
-            let free = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap();
-            let port = free.port();
-            let mut command = Command::new("redis-server");
-            command
-                .args([
-                    "--port",
-                    &port.to_string(),
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                ])
-                .args(["--appendonly", "no", "--dir"])
-                .arg(folder.path())
-                .stdout(Stdio::null());
-            if let Some(password) = password {
-                command.args(["--requirepass", password]);
-            }
-            let child = command.spawn().unwrap_or_else(|e| {
-                panic!("redis-server does not start ({e}): install it, as with `apt-get install redis-server`")
-            });
-            let mut server = Server {
-                child,
-                port,
-                password,
-                _folder: common::temp(),
-            };
-            // Another test may have taken the port meanwhile; the server then ends.
-            while server.child.try_wait().unwrap().is_none() {
-                if server.try_connect(0).is_ok() {
-                    server._folder = folder;
-                    return server;
-                }
-                assert!(started.elapsed() < PATIENCE, "the server does not answer");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    }
-
-    fn try_connect(&self, db: u8) -> redis::RedisResult<Connection> {
-        let login = self
-            .password
-            .map_or_else(String::new, |password| format!(":{password}@"));
-        let client = redis::Client::open(format!("redis://{login}127.0.0.1:{}/{db}", self.port))?;
-        let mut connection = client.get_connection()?;
-        redis::cmd("PING").query::<String>(&mut connection)?;
-        Ok(connection)
-    }
-
-    fn connect(&self) -> Connection {
-        self.try_connect(1).expect("it answers")
-    }
-
-    fn address(&self, path: &str) -> String {
-        format!("redis://127.0.0.1:{}/1?path={path}", self.port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn import(dir: &Path, source: &str, to: &str, more: &[&str]) -> Ran {
     let mut command = common::sluice();
@@ -314,6 +233,63 @@ fn a_password_comes_from_the_environment_and_is_never_shown() {
 }
 
 #[test]
+fn a_connection_by_tls_is_made_with_a_certificate_that_is_trusted_and_no_other() {
+    let (dir, (server, port)) = (common::temp(), Server::start_by_tls());
+    let source = common::data("headlines.jsonl");
+    let source = source.to_str().unwrap();
+    let certificate = server.folder.path().join("cert.pem");
+    let run = |source: &str, to: &str, trust: Option<(&str, &Path)>| {
+        let mut command = common::sluice();
+        command.current_dir(dir.path()).env_remove("SSL_CERT_FILE");
+        command
+            .env("SLUICE_STATE_DIR", dir.path().join("state"))
+            .envs(trust);
+        command.args(["import", source, "--to", to]);
+        common::run(&mut command, PATIENCE)
+    };
+    let address = |host: &str, port| format!("rediss://{host}:{port}/1?path=t/");
+    let known = address("localhost", port);
+    let trust = Some(("SLUICE_REDIS_CA_CERT", certificate.as_path()));
+
+    // No one has signed it, it is another's, and whoever does not speak TLS is no one to speak to.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = common::write(dir.path(), "other.pem", other.cert.pem());
+    for (to, trust) in [
+        (&known, None),
+        (&known, Some(("SLUICE_REDIS_CA_CERT", other.as_path()))),
+        (&address("127.0.0.1", port), trust),
+    ] {
+        let ran = run(source, to, trust);
+        assert_eq!(ran.code(), 6, "{to}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("certificate") && ran.stderr.contains("SLUICE_REDIS_CA_CERT"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let plain = run(source, &address("localhost", server.port), trust);
+    assert_eq!(plain.code(), 5, "{}", plain.stderr);
+    let missing = run(
+        source,
+        &known,
+        Some(("SLUICE_REDIS_CA_CERT", Path::new("no.pem"))),
+    );
+    assert_eq!(missing.code(), 2, "{}", missing.stderr);
+    assert!(all(&mut server.connect(), "*").is_empty());
+
+    // By the variable of this program, and by that of all.
+    for trust in [trust, Some(("SSL_CERT_FILE", certificate.as_path()))] {
+        let ran = run(source, &known, trust);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+        assert_eq!(all(&mut server.connect(), "t/*").len(), 200);
+        let _ = std::fs::remove_dir_all(dir.path().join("out"));
+        let ran = run(&known, "out", trust);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+        assert_eq!(tasks(dir.path(), "out").len(), 200);
+    }
+}
+
+#[test]
 fn a_full_or_missing_server_ends_the_run_and_the_same_command_goes_on() {
     let (dir, server) = (common::temp(), Server::start(None));
     let mut connection = server.connect();
@@ -349,7 +325,7 @@ fn a_full_or_missing_server_ends_the_run_and_the_same_command_goes_on() {
     for bad in [
         "redis://127.0.0.1/1",
         "redis://127.0.0.1?path=a",
-        "rediss://127.0.0.1/1?path=a",
+        "rediss://127.0.0.1/1",
     ] {
         let ran = import(dir.path(), source, bad, &[]);
         assert_eq!(ran.code(), 2, "{bad}: {}", ran.stderr);

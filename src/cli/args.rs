@@ -79,7 +79,7 @@ pub struct ImportArguments {
     #[arg(long)]
     pub overwrite: bool,
 
-    /// What is an object in a bucket
+    /// What is an object in a bucket, or a file in a folder
     #[arg(long, value_name = "WHAT", default_value = "import")]
     pub layout: Layout,
 
@@ -88,6 +88,16 @@ pub struct ImportArguments {
     /// commit` makes one run of them
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
+
+    /// Have a project of Label Studio read the tasks that `--layout storage` has written, by a source storage that is made
+    /// if there is none that reads there: its address as the browser shows it
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "shard")]
+    pub sync: Option<String>,
+
+    /// Give a new source storage these fields, by the names of Label Studio's API, from variables of the environment, such
+    /// as `aws_access_key_id=LS_KEY_ID`; else the server has credentials of its own
+    #[arg(long, value_name = "FIELD=VARIABLE,...", requires = "sync", value_delimiter = ',', value_parser = pair)]
+    pub sync_env: Vec<(String, String)>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]
@@ -144,6 +154,11 @@ pub struct ReadingArguments {
     /// of: `https://files.example.com/`, `s3://bucket/`, or `/data/local-files/?d=` for files that Label Studio serves
     #[arg(long, value_name = "PREFIX")]
     pub media_url: Option<Prefix>,
+
+    /// Give tasks addresses of media in buckets by which whoever has them can read the file for so long from now, `7d` at
+    /// most: `s3://`, `gs://` and `az://` are otherwise for storages of Label Studio's own to read
+    #[arg(long, value_name = "TIME", conflicts_with = "media_url", value_parser = lasting)]
+    pub presign: Option<Duration>,
 
     /// Look before the run whether the media are there of which tasks speak by addresses of the web: N of them, where
     /// one that is missing ends the run, or `all`, where tasks with missing ones are rejected
@@ -396,12 +411,24 @@ fn time(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3_600.0,
-        other => return Err(format!("`{other}` is no unit; there are ms, s, m and h")),
+        "d" => 86_400.0,
+        other => {
+            return Err(format!("`{other}` is no unit; there are ms, s, m, h and d"));
+        }
     };
     let number: f64 = digits
         .parse()
         .map_err(|_| format!("`{digits}` is no number"))?;
     Duration::try_from_secs_f64(number * unit).map_err(|_| format!("`{text}` is no time"))
+}
+
+/// A time of some seconds.
+fn lasting(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    if time < Duration::from_secs(1) {
+        return Err("wants a second at least".to_owned());
+    }
+    Ok(Duration::from_secs(time.as_secs()))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -157,12 +157,12 @@ impl Named {
 
     fn open(self, arguments: &DeliveryArguments, place: Placing, plan: &Plan) -> Result<Target> {
         let Placing { overwrite, layout } = place;
-        if layout == Layout::Storage && !matches!(self, Named::Objects(_)) {
+        if layout == Layout::Storage && matches!(self, Named::Projects(_) | Named::Stdout) {
             return Err(Error::new(
                 Code::Usage,
-                "`--layout storage` is for a target in a bucket",
+                "`--layout storage` is for what a source storage of Label Studio can read",
             )
-            .help("name one with `--to`, such as `s3://bucket/prefix`"));
+            .help("name a bucket, a folder or a Redis with `--to`, such as `s3://bucket/prefix`"));
         }
         Ok(match self {
             Named::Objects(address) => {
@@ -170,6 +170,10 @@ impl Named {
                 if !arguments.quiet {
                     eprintln!("{}", objects.told());
                 }
+                Target::Objects(Box::new(objects))
+            }
+            Named::Directory(path) if layout == Layout::Storage => {
+                let objects = Objects::in_folder(&path, overwrite, &plan.run)?;
                 Target::Objects(Box::new(objects))
             }
             Named::Directory(path) => Target::Directory(Directory::new(&path, overwrite)),
@@ -249,11 +253,11 @@ pub(super) struct Delivery<'a> {
     pub(super) arguments: &'a DeliveryArguments,
 }
 
-/// Delivers a plan; gives the exit code of a run that came to its end.
+/// Delivers a plan; gives the exit code of a run that came to its end, and how many tasks it had.
 ///
 /// # Errors
 /// What ended it early.
-pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
+pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     let Delivery {
         started,
         plan,
@@ -342,7 +346,10 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
     }
     match error {
         Some(error) => Err(error),
-        None => written.map(|()| if report.totals.rejects > 0 { 3 } else { 0 }),
+        None => written.map(|()| {
+            let code = if report.totals.rejects > 0 { 3 } else { 0 };
+            (code, report.totals.tasks)
+        }),
     }
 }
 

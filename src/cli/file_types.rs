@@ -33,6 +33,7 @@ pub(super) fn taking(
     Taking {
         format: arguments.format,
         prefix: arguments.media_url.clone(),
+        presign: arguments.presign,
         referred: why.into_iter().flat_map(referred).collect(),
     }
 }

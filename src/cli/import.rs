@@ -9,6 +9,7 @@ use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
 use super::lists;
 use super::plans::Fields;
+use super::sync::{self, Sync};
 use crate::batch::limits::Limits;
 use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
@@ -40,8 +41,9 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
         self::shard(arguments)?;
         named = named.within(shard)?;
     }
+    let sync = Sync::of(arguments, &named)?;
     let plan = plan(arguments, &named, true)?;
-    delivery::run(Delivery {
+    let (code, tasks) = delivery::run(Delivery {
         started,
         plan,
         named,
@@ -51,7 +53,15 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
             layout: arguments.layout,
         },
         arguments: &arguments.delivery,
-    })
+    })?;
+    // What is written is all there.
+    if let Some(sync) = sync.filter(|_| tasks > 0) {
+        let synced = sync.run(arguments, tasks)?;
+        if !arguments.delivery.quiet {
+            eprintln!("{}", sync::told(&synced));
+        }
+    }
+    Ok(code)
 }
 
 /// What an import of these words to this target is; `stdin`: standard input is there, and is looked at.
@@ -67,6 +77,9 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     } = arguments;
     let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
     let media_check = reading.media_check;
+    if reading.presign.is_some() {
+        presignable(media_check, named, arguments.shard.is_some())?;
+    }
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
         return Err(no_header());
     }
@@ -221,6 +234,32 @@ fn shard(arguments: &ImportArguments) -> Result<()> {
     if arguments.sources.iter().any(|word| word == "-") {
         let why = "it cannot be read by several processes";
         return refused("standard input", why, "name files");
+    }
+    Ok(())
+}
+
+/// Whether what is asked for can be had of addresses that are others each time they are made.
+fn presignable(check: Option<Sample>, named: &Named, sharded: bool) -> Result<()> {
+    if sharded {
+        return Err(Error::new(
+            Code::Usage,
+            "`--presign` does not go with `--shard`: a process that runs twice is to pack the same twice",
+        )
+        .help("leave one of them out"));
+    }
+    if check == Some(Sample::All) {
+        return Err(Error::new(
+            Code::Usage,
+            "`--media-check all` does not go with `--presign`: what is signed for a task is not what was looked at",
+        )
+        .help("look at some of them, as with `--media-check 100`: that they are there is known from the listing"));
+    }
+    if matches!(named, Named::Redis(_)) {
+        return Err(Error::new(
+            Code::Usage,
+            "`--presign` does not go with a Redis, whose keys tell by the task whether it is there already",
+        )
+        .help("name a folder, a bucket or a project with `--to`"));
     }
     Ok(())
 }

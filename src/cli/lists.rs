@@ -89,9 +89,9 @@ enum Origin {
 impl Origin {
     fn of(list: &Source) -> Origin {
         match &list.location {
-            Location::File(_) | Location::Referred(_) | Location::Stdin => Origin::Here,
+            Location::File(_) | Location::Referred | Location::Stdin => Origin::Here,
             // Lists are not looked for in archives.
-            Location::Member(_) => Origin::Elsewhere,
+            Location::Member(_) | Location::Presigned(..) => Origin::Elsewhere,
             Location::Remote(_) | Location::Redis(_) => match Url::parse(&list.name) {
                 Ok(url) if is_inside(&url) => Origin::Inside,
                 _ => Origin::Elsewhere,

@@ -18,6 +18,7 @@ mod plans;
 mod predicting;
 mod recorded;
 mod server;
+mod sync;
 mod table;
 
 use std::ffi::OsString;

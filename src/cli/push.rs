@@ -43,6 +43,7 @@ pub fn run(arguments: &PushArguments) -> Result<u8> {
         placing: Placing::default(),
         arguments: &arguments.delivery,
     })
+    .map(|(code, _)| code)
 }
 
 /// What a push of these words is: the files of the manifest, in its order, each an array of tasks that pass unchanged.

@@ -93,7 +93,12 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
             Some(Location::File(path)) => known.change_in_file(path),
             Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
             Some(Location::Member(member)) => Ok(known.change_in_member(member)),
-            Some(Location::Referred(_) | Location::Redis(_)) => Ok(None),
+            Some(Location::Referred | Location::Redis(_)) => Ok(None),
+            Some(Location::Presigned(..)) => Err(Error::new(
+                Code::Usage,
+                "the run signed addresses of media, which are others each time",
+            )
+            .help("without `--deep` its imports are counted")),
             Some(Location::Stdin) => Err(Error::new(
                 Code::Usage,
                 "the run read standard input, which cannot be read again",

@@ -26,7 +26,7 @@
 //!
 //! [`address`], [`token`] and [`settings`] are what the user gives; [`client`] sends a request and tells its failures
 //! apart ([`failure`]); [`project`] has the calls by name, and [`projects`] finds and makes projects;
-//! [`same`] tells whether what comes back is what was sent.
+//! [`storage`] has the server read tasks itself; [`same`] tells whether what comes back is what was sent.
 
 pub mod address;
 pub mod client;
@@ -36,6 +36,7 @@ pub mod project;
 pub mod projects;
 pub mod same;
 pub mod settings;
+pub mod storage;
 pub mod token;
 
 mod access;

@@ -1,6 +1,8 @@
 //! How files are read that say by their type alone what becomes of them: text by the line or whole, documents, tables
 //! that are one value.
 
+use std::sync::Arc;
+
 use crate::source::sniff::Format;
 
 /// What is asked for of such files.
@@ -51,6 +53,11 @@ pub enum Whole {
     Base64,
     /// The address of a file.
     Address,
+    /// The address of a file by which whoever has it can read the file.
+    Signed {
+        /// Its address without that, for those who must not.
+        plain: Arc<str>,
+    },
     /// A table, given as an object with an array for each column.
     Series {
         /// The columns' names, made unique; none for one that is left out.

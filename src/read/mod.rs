@@ -256,8 +256,10 @@ impl Reader<'_> {
         if let Some(seen) = &self.seen {
             seen.begin(source.id);
         }
-        if matches!(source.location, Location::Referred(_)) {
-            return self.address(source, Whole::Address);
+        match &source.location {
+            Location::Referred => return self.address(source, Whole::Address),
+            Location::Presigned(object, time) => return self.signed(source, object, *time),
+            _ => {}
         }
         let Location::Member(member) = &source.location else {
             let (progress, seen) = (Arc::clone(&self.progress), self.seen.clone());

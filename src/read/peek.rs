@@ -26,6 +26,8 @@ pub struct Peek {
     read: usize,
     /// There is no more than is in `head`: to ask again would cost a small file as much as to read it.
     ended: bool,
+    /// What the input failed with after `head`. It is kept, since an input that is asked again may go on after what it lost.
+    failed: Option<io::Error>,
 }
 
 impl Peek {
@@ -37,6 +39,7 @@ impl Peek {
             head: Vec::new(),
             read: 0,
             ended: false,
+            failed: None,
         }
     }
 
@@ -44,9 +47,14 @@ impl Peek {
     ///
     /// # Errors
     /// When the input fails before any byte of it is there to look at: what can be looked at is worth more than an
-    /// error that reading on will meet again.
+    /// error that reading on will meet.
     pub fn peek(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        while !self.ended && self.head.len() - self.read < bytes {
+        if self.read == self.head.len()
+            && let Some(failed) = self.failed.take()
+        {
+            return Err(failed);
+        }
+        while !self.ended && self.failed.is_none() && self.head.len() - self.read < bytes {
             let missing = bytes - (self.head.len() - self.read);
             let before = self.head.len();
             // Room for all of it, since without it the first bytes are read a few at a time.
@@ -57,7 +65,7 @@ impl Peek {
             {
                 Ok(n) => self.ended = n < missing,
                 Err(e) if self.head.len() == before && self.read == before => return Err(e),
-                Err(_) => break,
+                Err(e) => self.failed = Some(e),
             }
         }
         let end = self.head.len().min(self.read + bytes);
@@ -85,6 +93,7 @@ impl Peek {
         self.skip(known);
         let rest = bytes - known as u64;
         let passed = if rest > 0 {
+            self.failed.take().map_or(Ok(()), Err)?;
             self.inner.pass_over(rest)?
         } else {
             0
@@ -131,6 +140,7 @@ impl Read for Peek {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let waiting = &self.head[self.read..];
         if waiting.is_empty() {
+            self.failed.take().map_or(Ok(()), Err)?;
             return if self.ended {
                 Ok(0)
             } else {
@@ -145,5 +155,55 @@ impl Read for Peek {
             self.read = 0;
         }
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use super::{Input, Peek, read_and_drop};
+
+    /// Some bytes, a failure, and others: what is lost in between is not to be lost without a word.
+    struct Broken(Vec<io::Result<&'static [u8]>>);
+
+    impl Read for Broken {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match self.0.pop() {
+                Some(bytes) => bytes.map(|bytes| {
+                    out[..bytes.len()].copy_from_slice(bytes);
+                    bytes.len()
+                }),
+                None => Ok(0),
+            }
+        }
+    }
+
+    impl Input for Broken {
+        fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
+            read_and_drop(self, bytes)
+        }
+    }
+
+    #[test]
+    fn a_failure_that_was_met_while_looking_is_met_again_by_reading() {
+        let broken = || {
+            let pieces: [io::Result<&[u8]>; 3] =
+                [Ok(b"cd"), Err(io::Error::other("lost")), Ok(b"ab")];
+            let mut peek = Peek::new(Box::new(Broken(pieces.into())));
+            assert_eq!(peek.peek(4).unwrap(), b"ab");
+            assert_eq!(peek.peek(4).unwrap(), b"ab");
+            peek
+        };
+        let mut all = Vec::new();
+        let failed = broken().read_to_end(&mut all).unwrap_err();
+        assert_eq!(
+            (failed.to_string().as_str(), &all[..]),
+            ("lost", &b"ab"[..])
+        );
+        assert_eq!(broken().pass_over(3).unwrap_err().to_string(), "lost");
+        let mut passed = broken();
+        passed.skip(2);
+        assert_eq!(passed.peek(1).unwrap_err().to_string(), "lost");
     }
 }

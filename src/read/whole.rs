@@ -1,6 +1,7 @@
 //! Sources that are one record: documents, tables that are one value, and files that tasks only speak of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cut_whole::CutWhole;
 use super::files::{Series, Whole};
@@ -11,6 +12,7 @@ use crate::budget;
 use crate::buffer::Buffer;
 use crate::error::{Code, Error, Result};
 use crate::source::Source;
+use crate::source::remote::Object;
 
 impl Reader<'_> {
     /// Reads a document: all of it, a byte order mark included.
@@ -89,6 +91,26 @@ impl Reader<'_> {
         }
         let text = address.as_bytes().to_vec().into();
         self.hand_on(source, text, Arc::new(Shape::Whole(whole)))
+    }
+
+    /// Hands on an address of an object that is not read, made now.
+    pub(super) fn signed(
+        &self,
+        source: &Source,
+        object: &Object,
+        time: Duration,
+    ) -> Result<(), Halt> {
+        let address = object.presigned(time)?;
+        if let Some(seen) = &self.seen {
+            seen.leave();
+        }
+        let plain = Arc::clone(&object.address);
+        let text = address.into_bytes().into();
+        self.hand_on(
+            source,
+            text,
+            Arc::new(Shape::Whole(Whole::Signed { plain })),
+        )
     }
 
     fn hand_on(&self, source: &Source, text: Buffer, shape: Arc<Shape>) -> Result<(), Halt> {

@@ -1,4 +1,4 @@
-//! A prefix in a bucket: each import an object, or each task; a manifest last.
+//! A prefix in a bucket: each import an object, or each task; a manifest last. A folder is one where each task is a file.
 //!
 //! An object's name carries its number and the digest of its bytes, so what is there already is not written again: the
 //! same run twice writes nothing twice, and one that was cut off goes on where it was. An object of that number with
@@ -36,6 +36,9 @@ const PART: usize = if cfg!(debug_assertions) {
     8 << 20
 };
 
+/// What tasks are below, where each is an object.
+pub const TASKS: &str = "tasks";
+
 /// Letters of the digest in a name.
 const DIGEST: usize = 16;
 
@@ -56,6 +59,8 @@ pub struct Objects {
     prefix: String,
     layout: Layout,
     overwrite: bool,
+    /// The folder that it is, if it is one.
+    folder: Option<PathBuf>,
     /// Where rejects are written until they are put there.
     rejects: PathBuf,
     /// What an earlier run left there: names and sizes by what is before the digest in the names.
@@ -69,15 +74,35 @@ impl Objects {
     /// # Errors
     /// When there are no credentials, or they cannot be used.
     pub fn new(address: &Address, layout: Layout, overwrite: bool, run: &str) -> Result<Self> {
-        let name = format!("sluice-rejects-{run}-{}.jsonl", std::process::id());
+        let bucket = Bucket::open(address)?;
+        let prefix = address.key.trim_matches('/').to_owned();
+        Ok(Self::of(bucket, prefix, layout, overwrite, run))
+    }
+
+    /// A folder, in which each task is to be a file.
+    ///
+    /// # Errors
+    /// When there is none, and none can be made.
+    pub fn in_folder(folder: &FilePath, overwrite: bool, run: &str) -> Result<Self> {
+        let bucket = Bucket::of_folder(folder)?;
+        let layout = Layout::Storage;
         Ok(Objects {
-            bucket: Bucket::open(address)?,
-            prefix: address.key.trim_matches('/').to_owned(),
+            folder: Some(folder.to_owned()),
+            ..Self::of(bucket, String::new(), layout, overwrite, run)
+        })
+    }
+
+    fn of(bucket: Bucket, prefix: String, layout: Layout, overwrite: bool, run: &str) -> Self {
+        let name = format!("sluice-rejects-{run}-{}.jsonl", std::process::id());
+        Objects {
+            bucket,
+            prefix,
             layout,
             overwrite,
+            folder: None,
             rejects: std::env::temp_dir().join(name),
             there: Mutex::default(),
-        })
+        }
     }
 
     /// Where its credentials are from.
@@ -107,6 +132,9 @@ impl Objects {
 
     /// Finds out what is there, and makes sure that it is not someone else's.
     async fn prepare(&self) -> Result<()> {
+        if let Some(folder) = &self.folder {
+            remove_unfinished(folder);
+        }
         let prefix = (!self.prefix.is_empty()).then(|| Path::parse(&self.prefix));
         let prefix = prefix
             .transpose()
@@ -172,15 +200,23 @@ impl Objects {
     async fn put_task(&self, import: u64, index: u64, task: Bytes) -> Result<()> {
         let digest = blake3::hash(&task).to_hex();
         let digest = &digest[..DIGEST];
-        let name = format!("tasks/{import:06}-{index:06}-{digest}.json");
+        let name = format!("{TASKS}/{import:06}-{index:06}-{digest}.json");
         self.put(&name, task).await
     }
 
     async fn put_in_parts(&self, path: &Path, body: Bytes) -> object_store::Result<()> {
         let upload = self.store().put_multipart(path).await?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
+        let bytes = body.len() as u64;
         parts.put(body);
-        parts.finish().await.map(drop)
+        match parts.finish().await {
+            Ok(_) => Ok(()),
+            // A store that had put the parts together when the connection broke knows nothing of them the next time.
+            Err(failed) => match self.store().head(path).await {
+                Ok(there) if there.size == bytes => Ok(()),
+                _ => Err(failed),
+            },
+        }
     }
 
     /// Ends a run of which everything is there: puts what it rejected, and the manifest, unless there is one that says the
@@ -319,7 +355,7 @@ impl Sink for Objects {
                         .buffer_unordered(TASKS_AT_ONCE)
                         .try_collect::<()>()
                         .await?;
-                    format!("tasks/{number:06}-*.json")
+                    format!("{TASKS}/{number:06}-*.json")
                 }
             };
             Ok(vec![Receipt {
@@ -336,11 +372,31 @@ fn stem(name: &str) -> &str {
     name.rsplit_once('-').map_or(name, |(stem, _)| stem)
 }
 
+/// Removes what a run that was killed had begun to write in a folder: a file has its name with `#` and a number until it is
+/// whole. What stays harms nobody.
+fn remove_unfinished(folder: &FilePath) {
+    for (folder, prefix) in [(folder.join(TASKS), "tasks/"), (folder.to_owned(), "")] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let unfinished = name
+                .to_str()
+                .and_then(|name| name.rsplit_once('#'))
+                .is_some_and(|(name, number)| {
+                    number.bytes().all(|b| b.is_ascii_digit())
+                        && is_ours(&format!("{prefix}{name}"))
+                });
+            if unfinished {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
 /// Whether an object below the prefix is one that a run of sluice leaves there.
 fn is_ours(name: &str) -> bool {
     let numbered = name
         .strip_prefix("import-")
-        .or_else(|| name.strip_prefix("tasks/"));
+        .or_else(|| name.strip_prefix(TASKS)?.strip_prefix('/'));
     let ours = numbered
         .and_then(|rest| rest.strip_suffix(".json"))
         .is_some_and(|rest| rest.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()));

@@ -204,12 +204,7 @@ impl Listing {
             address,
             ..
         } = source;
-        self.add(
-            &name,
-            location,
-            bytes,
-            address.as_deref().map(str::to_owned),
-        )
+        self.add(name, location, bytes, address)
     }
 
     /// Adds a member that was [`Taken`].
@@ -217,15 +212,19 @@ impl Listing {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn add_member(&mut self, member: Member, path: &str, taken: Taken) -> Result<()> {
-        let name = named(&member.archive.name, path);
+        let name = named(&member.archive.name, path).into();
         let bytes = Some(member.span.stored());
         match taken {
             Taken::No => Ok(()),
             Taken::Referred(address) => {
-                let location = Location::Referred(PathBuf::from(path));
-                self.add(&name, location, Some(0), address)
+                self.add(name, Location::Referred, Some(0), address.map(Arc::from))
             }
-            Taken::Read(address) => self.add(&name, Location::Member(member), bytes, address),
+            Taken::Read(address) => self.add(
+                name,
+                Location::Member(member),
+                bytes,
+                address.map(Arc::from),
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use globset::GlobBuilder;
 use url::Url;
@@ -15,7 +16,7 @@ use super::foreign::Foreign;
 use super::kept::Kept;
 use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
-use super::remote::{Page, Parts};
+use super::remote::{Page, Parts, Remote};
 use super::sniff::Format;
 use super::stdin::Stdin;
 use super::window::Window;
@@ -55,6 +56,8 @@ pub struct Taking {
     pub format: Option<Format>,
     /// What stands before the path of a file in its address.
     pub prefix: Option<Prefix>,
+    /// Whether objects are spoken of by addresses that are good for so long.
+    pub presign: Option<Duration>,
     /// The formats whose files are spoken of by their address, besides [`Format::Reference`], and why.
     pub referred: Vec<(Format, String)>,
 }
@@ -98,9 +101,10 @@ impl Listing {
     pub fn word(&mut self, word: &str, taking: &Taking) -> Result<()> {
         let path = Path::new(word);
         if word == "-" {
-            self.add("-", Location::Stdin, None, None)
+            self.add("-".into(), Location::Stdin, None, None)
         } else if redis::is_address(word) {
-            self.add(word, Location::Redis(word.parse()?), None, None)
+            let address = Box::new(word.parse()?);
+            self.add(word.into(), Location::Redis(address), None, None)
         } else if let Some(address) = Address::parse(word)? {
             self.objects(word, &address, taking)
         } else if let Some(url) = Page::parse(word)? {
@@ -134,19 +138,19 @@ impl Listing {
 
     pub(super) fn add(
         &mut self,
-        name: &str,
+        name: Arc<str>,
         location: Location,
         bytes: Option<u64>,
-        address: Option<String>,
+        address: Option<Arc<str>>,
     ) -> Result<()> {
         let id = u32::try_from(self.sources.len())
             .map_err(|_| Error::new(Code::Usage, "more than 4,294,967,295 sources"))?;
         self.sources.push(Source {
             id: SourceId(id),
-            name: Arc::from(name),
+            name,
             location,
             bytes,
-            address: address.map(Arc::from),
+            address,
             window: Window::ALL,
         });
         Ok(())
@@ -167,8 +171,8 @@ impl Listing {
     /// Adds a file whose address ends in `relative`.
     fn file(&mut self, path: &Path, relative: &Path, taking: &Taking) -> Result<()> {
         let about = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let name = path.display().to_string();
-        let spot = || Spot::source(&Arc::from(name.as_str()));
+        let name: Arc<str> = path.display().to_string().into();
+        let spot = || Spot::source(&name);
         let address = match &taking.prefix {
             Some(prefix) => prefix.address(relative).map(Some).ok_or_else(|| {
                 Error::new(
@@ -182,10 +186,19 @@ impl Listing {
         let why = taking.why_referred(&named(path).to_string_lossy());
         match why.map_err(|error| error.at(spot))? {
             Some(why) if address.is_none() => Err(taking.no_address(&why, &name).at(spot)),
-            Some(_) => self.add(&name, Location::Referred(path.to_owned()), Some(0), address),
+            Some(_) => {
+                let address = address.map(Arc::from);
+                self.add(Arc::clone(&name), Location::Referred, Some(0), address)
+            }
             None => {
                 let bytes = about.is_file().then_some(about.len());
-                self.add(&name, Location::File(path.to_owned()), bytes, address)
+                let address = address.map(Arc::from);
+                self.add(
+                    Arc::clone(&name),
+                    Location::File(path.to_owned()),
+                    bytes,
+                    address,
+                )
             }
         }
     }
@@ -262,7 +275,7 @@ impl Taking {
         }
         let known = match Format::of_name(name) {
             Some(Format::Reference) => match self.format {
-                None => self.prefix.is_some(),
+                None => self.prefix.is_some() || self.presign.is_some(),
                 Some(format) => format == Format::Reference,
             },
             format => format.is_some(),
@@ -393,7 +406,12 @@ pub fn open(source: &Source) -> Result<Stored> {
             Code::Internal,
             "a member of an archive is not opened alone",
         )),
-        Location::File(path) | Location::Referred(path) => {
+        Location::Presigned(object, _) => {
+            let remote = Remote::Object(object.clone());
+            Ok(Stored::Remote(Parts::new(remote)))
+        }
+        Location::Referred => open_file(source).map(Stored::File),
+        Location::File(path) => {
             let file = open_file(source)?;
             let about = file.metadata().map_err(|e| unreadable(path, &e))?;
             Ok(if about.is_file() {

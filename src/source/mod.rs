@@ -18,8 +18,9 @@ pub mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::remote::Remote;
+use self::remote::{Object, Remote};
 use self::window::Window;
 use crate::place::SourceId;
 
@@ -46,11 +47,13 @@ pub enum Location {
     /// A file.
     File(PathBuf),
     /// A file that is not opened: the task has its address.
-    Referred(PathBuf),
+    Referred,
+    /// An object that is not opened: the task has an address of it that is good for so long.
+    Presigned(Object, Duration),
     /// Standard input.
     Stdin,
     /// The values under some keys of a Redis.
-    Redis(redis::Address),
+    Redis(Box<redis::Address>),
     /// Bytes that are fetched.
     Remote(Remote),
     /// A member of an archive.

@@ -22,9 +22,11 @@ pub struct Spool {
 pub fn is_stream(source: &Source) -> bool {
     match &source.location {
         Location::Stdin => true,
-        Location::Referred(_) | Location::Redis(_) | Location::Remote(_) | Location::Member(_) => {
-            false
-        }
+        Location::Referred
+        | Location::Presigned(..)
+        | Location::Redis(_)
+        | Location::Remote(_)
+        | Location::Member(_) => false,
         Location::File(path) => fs::metadata(path).is_ok_and(|about| !about.is_file()),
     }
 }

@@ -22,10 +22,19 @@ pub struct Real {
 pub const CONFIG: &str = r#"<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/><Choice value="b"/></Choices></View>"#;
 
 fn script(cache: &Path, words: &[&str]) -> Result<Output, String> {
+    script_with(cache, words, None)
+}
+
+/// The same; the server may read files below the folder `served`.
+fn script_with(cache: &Path, words: &[&str], served: Option<&Path>) -> Result<Output, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/label-studio");
     let output = Command::new(&script)
         .args(words)
         .env("SLUICE_CACHE", cache)
+        .envs(served.map(|_| ("LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED", "true")))
+        // Stores and databases of tests are on loopback, which servers otherwise do not reach into.
+        .envs(served.map(|_| ("LABEL_STUDIO_SSRF_PROTECTION_ENABLED", "false")))
+        .envs(served.map(|root| ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", root)))
         .output()
         .map_err(|error| format!("cannot run {}: {error}", script.display()))?;
     if output.status.success() {
@@ -59,6 +68,22 @@ impl Real {
     /// # Errors
     /// What is missing on this machine.
     pub fn start(database: &'static str, name: &str) -> Result<Real, String> {
+        Real::start_with(database, name, None)
+    }
+
+    /// The same; it may read files below the folder `root`.
+    ///
+    /// # Errors
+    /// What is missing on this machine.
+    pub fn start_serving(database: &'static str, name: &str, root: &Path) -> Result<Real, String> {
+        Real::start_with(database, name, Some(root))
+    }
+
+    fn start_with(
+        database: &'static str,
+        name: &str,
+        served: Option<&Path>,
+    ) -> Result<Real, String> {
         let cache = cache(database);
         let process = std::process::id().to_string();
         let data = cache.join(format!("{name}-{process}"));
@@ -72,7 +97,7 @@ impl Real {
             "--data",
             folder,
         ];
-        let output = script(&cache, &words).map_err(|why| {
+        let output = script_with(&cache, &words, served).map_err(|why| {
             format!(
                 "no Label Studio to test against:\n{why}\nInstall what is missing and try `scripts/label-studio start` by \
                  hand; these tests do not pass without it."

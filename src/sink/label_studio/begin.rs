@@ -123,7 +123,12 @@ impl LabelStudio {
                     Some(Change::Time)
                 }
                 // Of a file that is not opened the task has no more than the address.
-                Some(Location::Stdin | Location::Redis(_) | Location::Referred(_)) => None,
+                Some(
+                    Location::Stdin
+                    | Location::Redis(_)
+                    | Location::Referred
+                    | Location::Presigned(..),
+                ) => None,
                 None => Some(Change::Name),
             };
             if let Some(change) = change {
@@ -160,7 +165,7 @@ impl LabelStudio {
             Location::Member(member) => {
                 Ok(SourceIdentity::of_member(source.id, &source.name, member))
             }
-            Location::Stdin | Location::Redis(_) | Location::Referred(_) => {
+            Location::Stdin | Location::Redis(_) | Location::Referred | Location::Presigned(..) => {
                 Ok(SourceIdentity::named(source.id, &source.name))
             }
         };

@@ -46,10 +46,11 @@ use crate::deliver::{Begin, Receipt, Run, Sink};
 use crate::error::{Code, Error, Fault, Result};
 use crate::journal::{Journal, RunLog, RunState};
 use crate::label_studio::address::Address;
+use crate::read::files::Whole;
 use crate::read::seen::Seen;
 use crate::read::{Framing, Shape};
 use crate::rejects::Reject;
-use crate::source::Source;
+use crate::source::{Location, Source};
 
 /// How much larger than wanted a part may be before it is divided: what is wanted changes a little with every answer,
 /// and an import of a few tasks costs a slot.
@@ -187,7 +188,7 @@ impl LabelStudio {
                         part.bytes()
                     );
                     let code = Code::TaskTooLarge;
-                    set_aside(log, run, &part, &[(0, reason)], code)?;
+                    self.set_aside(log, run, &part, &[(0, reason)], code)?;
                 }
                 Sent::Refused { detail, items } if items.is_empty() => {
                     return Err(Error::new(
@@ -197,7 +198,8 @@ impl LabelStudio {
                     .help("mend what it names, and run the same command again: it goes on where it stopped"));
                 }
                 Sent::Refused { items, .. } => {
-                    if let Some(left) = set_aside(log, run, &part, &items, Code::TaskRefused)? {
+                    let left = self.set_aside(log, run, &part, &items, Code::TaskRefused)?;
+                    if let Some(left) = left {
                         parts.push_front(left);
                     }
                 }
@@ -207,34 +209,45 @@ impl LabelStudio {
     }
 }
 
-/// Makes rejects of some tasks of a part that the server refused; what is left is to be sent again.
-fn set_aside(
-    log: &RunLog,
-    run: &dyn Run,
-    part: &Part,
-    items: &[(usize, String)],
-    code: Code,
-) -> Result<Option<Part>> {
-    let shape = Arc::new(Shape::Json(Framing::Lines));
-    for (number, reason) in items {
-        let Some((place, task)) = part.task(*number) else {
-            return Err(Error::new(
-                Code::ServerRefused,
-                format!(
-                    "the server refuses task {number} of {}: {reason}",
-                    part.len()
-                ),
-            ));
-        };
-        let fault = Fault::new(code, reason);
-        run.reject(Reject::new(place, fault, task.to_vec(), &shape))?;
+impl LabelStudio {
+    /// Makes rejects of some tasks of a part that the server refused; what is left is to be sent again.
+    fn set_aside(
+        &self,
+        log: &RunLog,
+        run: &dyn Run,
+        part: &Part,
+        items: &[(usize, String)],
+        code: Code,
+    ) -> Result<Option<Part>> {
+        let task_shape = Arc::new(Shape::Json(Framing::Lines));
+        for (number, reason) in items {
+            let Some((place, task)) = part.task(*number) else {
+                return Err(Error::new(
+                    Code::ServerRefused,
+                    format!(
+                        "the server refuses task {number} of {}: {reason}",
+                        part.len()
+                    ),
+                ));
+            };
+            let fault = Fault::new(code, reason);
+            let source = self.asked.sources.get(place.source.0 as usize);
+            let shape = match source.map(|source| &source.location) {
+                Some(Location::Presigned(object, _)) => {
+                    let plain = Arc::clone(&object.address);
+                    Arc::new(Shape::Whole(Whole::Signed { plain }))
+                }
+                _ => Arc::clone(&task_shape),
+            };
+            run.reject(Reject::new(place, fault, task.to_vec(), &shape))?;
+        }
+        let numbers: Vec<_> = items.iter().map(|(number, _)| *number).collect();
+        let left = part.without(&numbers);
+        if left.is_none() {
+            log.set_aside(log.next_number()?)?;
+        }
+        Ok(left)
     }
-    let numbers: Vec<_> = items.iter().map(|(number, _)| *number).collect();
-    let left = part.without(&numbers);
-    if left.is_none() {
-        log.set_aside(log.next_number()?)?;
-    }
-    Ok(left)
 }
 
 fn not_begun() -> Error {

@@ -13,13 +13,21 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, cmd};
+use redis::{
+    Client, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates, cmd,
+};
 use url::Url;
 
 use crate::error::{Code, Error, Result};
 
 /// Where the password comes from.
 pub const PASSWORD: &str = "SLUICE_REDIS_PASSWORD";
+
+/// Where a PEM file of certificates is named, by which a server is known instead of by the machine's own.
+pub const CERTIFICATES: &str = "SLUICE_REDIS_CA_CERT";
+
+/// The schemes, first that of connections by TLS.
+const SCHEMES: [&str; 2] = ["rediss://", "redis://"];
 
 /// The port if none is given.
 const PORT: u16 = 6379;
@@ -30,13 +38,18 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long it may take over an answer; one is some megabytes at most, unless a value is larger.
 const ANSWER_TIME: Duration = Duration::from_mins(1);
 
-/// Some keys of a server: `redis://HOST:PORT/DB?path=PREFIX`.
+/// Some keys of a server: `redis://HOST:PORT/DB?path=PREFIX`, or `rediss://` for one that is reached by TLS.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    host: String,
-    port: u16,
+    /// Whether it is reached by TLS, its certificate always checked.
+    tls: bool,
+    /// The server's name, or its number without brackets.
+    pub host: String,
+    /// The port it listens on.
+    pub port: u16,
     user: Option<String>,
-    db: u16,
+    /// The number of the database.
+    pub db: u16,
     /// What the keys start with.
     pub path: String,
 }
@@ -50,16 +63,15 @@ impl fmt::Debug for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { db, path, .. } = self;
-        write!(f, "redis://{}/{db}?path={path}", self.server())
+        let scheme = SCHEMES[usize::from(!self.tls)];
+        write!(f, "{scheme}{}/{db}?path={path}", self.server())
     }
 }
 
 /// Whether a word is to be an address of Redis, a good one or not.
 #[must_use]
 pub fn is_address(word: &str) -> bool {
-    ["redis://", "rediss://"]
-        .iter()
-        .any(|scheme| word.starts_with(scheme))
+    SCHEMES.iter().any(|scheme| word.starts_with(scheme))
 }
 
 impl FromStr for Address {
@@ -79,11 +91,11 @@ impl FromStr for Address {
                 )),
             );
         }
-        if url.scheme() != "redis" {
-            return Err(bad(
-                "must start with `redis://`: connections by TLS are not known",
-            ));
-        }
+        let tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(bad("must start with `redis://`, or `rediss://` for TLS")),
+        };
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| bad("needs a host"))?;
         let db = url.path().trim_start_matches('/').parse();
@@ -101,6 +113,7 @@ impl FromStr for Address {
         }
         let user = Some(url.username()).filter(|user| !user.is_empty());
         Ok(Address {
+            tls,
             host: host
                 .trim_start_matches('[')
                 .trim_end_matches(']')
@@ -114,13 +127,30 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// Whether it is reached by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     /// A connection, with the password that the environment has.
     ///
     /// # Errors
-    /// When there is no such server, or it does not accept the password.
+    /// When there is no such server, its certificate is not to be trusted, or it does not accept the password.
     pub fn connect(&self) -> Result<Connection> {
+        let certificates = self.certificates()?;
         let connected = || {
-            let address = ConnectionAddr::Tcp(self.host.clone(), self.port);
+            let (host, port) = (self.host.clone(), self.port);
+            let address = if self.tls {
+                ConnectionAddr::TcpTls {
+                    host,
+                    port,
+                    insecure: false,
+                    tls_params: None,
+                }
+            } else {
+                ConnectionAddr::Tcp(host, port)
+            };
             let info = address.into_connection_info()?;
             let mut settings = info.redis_settings().clone();
             if let Some(user) = &self.user {
@@ -132,7 +162,16 @@ impl Address {
             // What is asked for is asked for whole: there is nothing to gather on the way.
             let at_once = TcpSettings::default().set_nodelay(true);
             let info = info.set_tcp_settings(at_once);
-            let client = Client::open(info.set_redis_settings(settings))?;
+            let info = info.set_redis_settings(settings);
+            let client = if self.tls {
+                let trusted = TlsCertificates {
+                    client_tls: None,
+                    root_cert: certificates,
+                };
+                Client::build_with_tls(info, trusted)?
+            } else {
+                Client::open(info)?
+            };
             let mut connection = client.get_connection_with_timeout(CONNECT_TIME)?;
             connection.set_read_timeout(Some(ANSWER_TIME))?;
             connection.set_write_timeout(Some(ANSWER_TIME))?;
@@ -141,6 +180,19 @@ impl Address {
             Ok(connection)
         };
         connected().map_err(|e: RedisError| self.error(Code::SourceRead, &e))
+    }
+
+    /// The certificates by which the server is known, where they are named.
+    fn certificates(&self) -> Result<Option<Vec<u8>>> {
+        let named = std::env::var_os(CERTIFICATES).filter(|name| self.tls && !name.is_empty());
+        let read = named.map(|name| {
+            std::fs::read(&name).map_err(|e| {
+                let name = name.to_string_lossy();
+                let reason = format!("cannot read `{name}`, which {CERTIFICATES} names: {e}");
+                Error::new(Code::Usage, reason)
+            })
+        });
+        read.transpose()
     }
 
     /// Its host and port, as they stand in an address.
@@ -169,11 +221,14 @@ impl Address {
                 "give the password in {PASSWORD}, and the user's name in the address if there is one"
             ));
         }
+        let reason = format!("the Redis at {at} cannot be reached: {cause}");
+        if reason.contains("certificate") {
+            return Error::new(Code::Unauthorized, reason).help(format!(
+                "if an authority of your own has signed it, name the PEM file of that one's certificate in {CERTIFICATES}"
+            ));
+        }
         if cause.is_io_error() || cause.is_connection_refusal() || cause.is_timeout() {
-            return Error::new(
-                Code::ServerUnreachable,
-                format!("the Redis at {at} cannot be reached: {cause}"),
-            );
+            return Error::new(Code::ServerUnreachable, reason);
         }
         Error::new(code, format!("the Redis at {at} says: {cause}"))
     }
@@ -190,6 +245,8 @@ mod tests {
         assert_eq!(address.to_string(), "redis://localhost:6379/1?path=a/b#*");
         let address = read("redis://me@[::1]:7000/15").unwrap();
         assert_eq!(address.to_string(), "redis://[::1]:7000/15?path=");
+        let address = read("rediss://localhost/1?path=a").unwrap();
+        assert_eq!(address.to_string(), "rediss://localhost:6379/1?path=a");
         for bad in [
             "redis://",
             "redis://localhost",
@@ -197,8 +254,10 @@ mod tests {
             "redis://localhost/1?path=a&path=b",
             "redis://localhost/1?prefix=a",
             "redis://localhost/1#a",
-            "rediss://localhost/1",
+            "redis+unix://localhost/1",
+            "rediss://localhost",
             "redis://:secret@localhost/1",
+            "rediss://:secret@localhost/1",
         ] {
             let error = read(bad).unwrap_err();
             assert!(

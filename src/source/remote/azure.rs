@@ -1,9 +1,6 @@
 //! Azure Blob Storage: its credentials and settings, from the environment.
 
-use std::sync::Arc;
-
-use object_store::ObjectStore;
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 
 use super::bucket::{METADATA, is_set, no_credentials, retry, unusable, variable, variables};
 use crate::error::{Code, Error, Result};
@@ -11,10 +8,7 @@ use crate::error::{Code, Error, Result};
 const NAME: &str = "Azure Blob Storage";
 
 /// A container, and where its credentials are from.
-pub(super) fn open(
-    container: &str,
-    account: Option<&str>,
-) -> Result<(Arc<dyn ObjectStore>, String)> {
+pub(super) fn open(container: &str, account: Option<&str>) -> Result<(MicrosoftAzure, String)> {
     let mut builder = MicrosoftAzureBuilder::new();
     // What Azure's own tools call them.
     let mut settings: Vec<(String, String)> = connection_string();
@@ -53,7 +47,7 @@ pub(super) fn open(
         .with_retry(retry())
         .build()
         .map_err(|e| unusable(NAME, &e))?;
-    Ok((Arc::new(store), from))
+    Ok((store, from))
 }
 
 fn credentials(builder: &MicrosoftAzureBuilder) -> Result<String> {

@@ -1,10 +1,13 @@
 //! Buckets: how an address names one, and how it is reached.
 
 use std::fmt;
+use std::path::{MAIN_SEPARATOR, Path as FilePath};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{ObjectStore, RetryConfig};
+use object_store::local::LocalFileSystem;
+use object_store::signer::Signer;
+use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use super::{azure, gcs, s3};
 use crate::error::{Code, Error, Result};
@@ -17,6 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often at most.
 const TRIES: usize = 8;
+
+/// The longest pause between two tries. Builds for tests do not wait for servers that will never mend.
+const LONGEST_PAUSE: Duration = if cfg!(debug_assertions) {
+    Duration::from_millis(50)
+} else {
+    Duration::from_secs(15)
+};
 
 /// The kinds of stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +56,12 @@ pub struct Address {
 
 /// A bucket that can be reached.
 pub struct Bucket {
-    address: String,
+    pub(super) address: String,
     store: Arc<dyn ObjectStore>,
+    /// Of which kind it is; a folder is of none.
+    pub(super) scheme: Option<Scheme>,
+    /// What signs addresses of its objects; a folder has none.
+    signer: Option<Arc<dyn Signer>>,
     credentials: String,
 }
 
@@ -98,15 +112,49 @@ impl Bucket {
     /// # Errors
     /// When there are no credentials, or they cannot be used.
     pub fn open(address: &Address) -> Result<Bucket> {
-        let (store, credentials) = match address.scheme {
-            Scheme::S3 => s3::open(&address.bucket)?,
-            Scheme::Gcs => gcs::open(&address.bucket)?,
-            Scheme::Azure => azure::open(&address.bucket, address.account.as_deref())?,
-        };
-        Ok(Bucket {
+        Ok(match address.scheme {
+            Scheme::S3 => Self::of(address, s3::open(&address.bucket)?),
+            Scheme::Gcs => Self::of(address, gcs::open(&address.bucket)?),
+            Scheme::Azure => {
+                let account = address.account.as_deref();
+                Self::of(address, azure::open(&address.bucket, account)?)
+            }
+        })
+    }
+
+    fn of<S: ObjectStore + Signer>(address: &Address, opened: (S, String)) -> Bucket {
+        let (store, credentials) = opened;
+        let store = Arc::new(store);
+        Bucket {
             address: address.root.clone(),
+            scheme: Some(address.scheme),
+            signer: Some(Arc::clone(&store) as Arc<dyn Signer>),
             store,
             credentials,
+        }
+    }
+
+    /// A folder that is written to as a bucket is: an object is a file that appears whole or not at all, and is on the disk
+    /// before the next.
+    ///
+    /// # Errors
+    /// When there is no such folder, and none can be made.
+    pub fn of_folder(folder: &FilePath) -> Result<Bucket> {
+        let shown = folder.display();
+        let cannot = |why: &dyn fmt::Display| {
+            Error::new(
+                Code::TargetWrite,
+                format!("cannot create the folder `{shown}`: {why}"),
+            )
+        };
+        std::fs::create_dir_all(folder).map_err(|e| cannot(&e))?;
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|e| cannot(&e))?;
+        Ok(Bucket {
+            address: format!("{shown}{MAIN_SEPARATOR}"),
+            store: Arc::new(store.with_fsync(true)),
+            signer: None,
+            scheme: None,
+            credentials: "the rights of this user".to_owned(),
         })
     }
 
@@ -120,6 +168,11 @@ impl Bucket {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// What signs addresses of its objects, if it is a bucket.
+    pub(super) fn signer(&self) -> Option<&dyn Signer> {
+        self.signer.as_deref()
     }
 
     /// Where its credentials are from, never what they are.
@@ -137,10 +190,15 @@ impl fmt::Debug for Bucket {
 
 /// How often and how long requests are tried.
 pub(super) fn retry() -> RetryConfig {
+    let usual = BackoffConfig::default();
     RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: usual.init_backoff.min(LONGEST_PAUSE),
+            max_backoff: LONGEST_PAUSE,
+            ..usual
+        },
         max_retries: TRIES,
         retry_timeout: PATIENCE,
-        ..RetryConfig::default()
     }
 }
 

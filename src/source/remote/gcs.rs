@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{ObjectStore, StaticCredentialProvider};
+use object_store::StaticCredentialProvider;
+use object_store::gcp::{
+    GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey,
+};
+use serde_json::Value;
 
 use super::bucket::{
     METADATA, first_variable, home, is_set, no_credentials, retry, unusable, variable, variables,
@@ -14,7 +17,7 @@ use crate::error::Result;
 const NAME: &str = "Google Cloud Storage";
 
 /// A bucket, and where its credentials are from.
-pub(super) fn open(bucket: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
+pub(super) fn open(bucket: &str) -> Result<(GoogleCloudStorage, String)> {
     let mut builder = GoogleCloudStorageBuilder::new();
     for (name, value) in variables("GOOGLE_") {
         if let Ok(key) = name.parse::<GoogleConfigKey>() {
@@ -31,7 +34,7 @@ pub(super) fn open(bucket: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
     let (builder, from) = credentials(builder)?;
     let store = builder.with_bucket_name(bucket).with_retry(retry()).build();
     let store = store.map_err(|e| unusable(NAME, &e))?;
-    Ok((Arc::new(store), from))
+    Ok((store, from))
 }
 
 fn credentials(builder: GoogleCloudStorageBuilder) -> Result<(GoogleCloudStorageBuilder, String)> {
@@ -53,11 +56,7 @@ fn credentials(builder: GoogleCloudStorageBuilder) -> Result<(GoogleCloudStorage
     if let Some((name, _)) = first_variable(&given) {
         return Ok((builder, format!("the account of {name}")));
     }
-    let folder = variable("CLOUDSDK_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| Some(home()?.join(".config/gcloud")));
-    let usual = folder.map(|folder| folder.join("application_default_credentials.json"));
-    if let Some(path) = usual.filter(|path| path.is_file()) {
+    if let Some(path) = usual_file() {
         let builder = builder.with_application_credentials(path.display().to_string());
         let from = "the application default credentials of gcloud".to_owned();
         return Ok((builder, from));
@@ -73,4 +72,36 @@ fn credentials(builder: GoogleCloudStorageBuilder) -> Result<(GoogleCloudStorage
         "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials, or run `gcloud auth application-default login`, \
          or set GOOGLE_SKIP_SIGNATURE=true for a public bucket",
     ))
+}
+
+/// The file that `gcloud auth application-default login` writes, if it is there.
+fn usual_file() -> Option<PathBuf> {
+    let folder = variable("CLOUDSDK_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| Some(home()?.join(".config/gcloud")))?;
+    Some(folder.join("application_default_credentials.json")).filter(|path| path.is_file())
+}
+
+/// Whether the credentials hold a private key, by which addresses are signed here, or the machine's role signs them.
+pub(super) fn has_private_key() -> bool {
+    let files = [
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+    ];
+    // In the order in which the client looks for them.
+    let text = match variable("GOOGLE_SERVICE_ACCOUNT_KEY") {
+        Some(text) => Some(text),
+        None => first_variable(&files)
+            .map(|(_, path)| PathBuf::from(path))
+            .or_else(usual_file)
+            .and_then(|path| std::fs::read_to_string(path).ok()),
+    };
+    let Some(text) = text else {
+        return is_set(METADATA);
+    };
+    let account: Value = serde_json::from_str(&text).unwrap_or_default();
+    account["private_key"]
+        .as_str()
+        .is_some_and(|key| !key.is_empty())
 }

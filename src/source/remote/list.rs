@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::place::Spot;
 use crate::source::Location;
 use crate::source::local::{InFolder, Listing, Taking};
+use crate::source::sniff::Format;
 
 /// The signs of a pattern.
 const SIGNS: [char; 4] = ['*', '?', '[', '{'];
@@ -30,6 +31,9 @@ impl Listing {
         taking: &Taking,
     ) -> Result<()> {
         let bucket = self.bucket(address)?;
+        if let Some(time) = taking.presign {
+            bucket.can_presign(time)?;
+        }
         let before = self.sources.len();
         let key = address.key.as_str();
         if key.contains(SIGNS) {
@@ -78,9 +82,10 @@ impl Listing {
         }
     }
 
-    /// Adds the data below a prefix, as of a folder.
+    /// Adds the data below a prefix, as of a folder; its media, where there is nothing else.
     fn below(&mut self, prefix: &str, bucket: &Arc<Bucket>, taking: &Taking) -> Result<()> {
         let prefix = prefix.trim_end_matches('/');
+        let (sources, left_out) = (self.sources.len(), self.left_out.len());
         self.each(prefix, bucket, |listing, about| {
             let key = about.location.as_ref();
             let name = key.rsplit('/').next().unwrap_or(key);
@@ -96,7 +101,26 @@ impl Listing {
                     listing.take(bucket, about, &relative, taking)
                 }
             }
-        })
+        })?;
+        if self.sources.len() == sources && taking.format.is_none() {
+            self.media_only(left_out)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sources of the media among what was left out from number `first` on: where there is nothing but media, they
+    /// are what is meant. Beside data they may be what the data speak of.
+    fn media_only(&mut self, first: usize) -> Result<()> {
+        for path in self.left_out.split_off(first) {
+            let address: Arc<str> = path.display().to_string().into();
+            if Format::of_name(&address) == Some(Format::Reference) {
+                let spoken = Some(Arc::clone(&address));
+                self.add(address, Location::Referred, Some(0), spoken)?;
+            } else {
+                self.left_out.push(path);
+            }
+        }
+        Ok(())
     }
 
     /// Adds what matches a pattern.
@@ -158,19 +182,26 @@ impl Listing {
         let name = relative.rsplit('/').next().unwrap_or(relative);
         let prefixed = taking.prefix.as_ref();
         let spoken = prefixed.and_then(|prefix| prefix.address(FilePath::new(relative)));
-        if taking.why_referred(name).map_err(|e| e.at(at))?.is_some() {
-            // Label Studio reads such addresses through a storage of its own.
-            let spoken = spoken.unwrap_or_else(|| address.to_string());
-            let file = PathBuf::from(&*address);
-            return self.add(&address, Location::Referred(file), Some(0), Some(spoken));
-        }
-        let remote = Remote::Object(Object {
+        let is_referred = taking.why_referred(name).map_err(|e| e.at(at))?.is_some();
+        let object = Object {
             bucket: Arc::clone(bucket),
             address: Arc::clone(&address),
             bytes: about.size,
             version: about.e_tag.map(tag),
-        });
-        self.add(&address, Location::Remote(remote), Some(about.size), spoken)
+        };
+        if is_referred && let Some(time) = taking.presign {
+            bucket.can_presign_key(&address).map_err(|e| e.at(at))?;
+            let spoken = Some(Arc::clone(&address));
+            return self.add(address, Location::Presigned(object, time), Some(0), spoken);
+        }
+        if is_referred {
+            // Label Studio reads such addresses through a storage of its own.
+            let spoken = spoken.map_or_else(|| Arc::clone(&address), Arc::from);
+            return self.add(address, Location::Referred, Some(0), Some(spoken));
+        }
+        let remote = Remote::Object(object);
+        let spoken = spoken.map(Arc::from);
+        self.add(address, Location::Remote(remote), Some(about.size), spoken)
     }
 }
 
@@ -212,8 +243,8 @@ impl Listing {
         let file = name.rsplit('/').next().unwrap_or(&name);
         if taking.why_referred(file).map_err(|e| e.at(at))?.is_some() {
             // It need not be there for this machine: the task has its address as it was given.
-            let path = PathBuf::from(&*name);
-            return self.add(&name, Location::Referred(path), Some(0), Some(url.into()));
+            let spoken = String::from(url).into();
+            return self.add(name, Location::Referred, Some(0), Some(spoken));
         }
         let asked = match self.asked.remove(&url) {
             Some(asked) => asked,
@@ -222,12 +253,8 @@ impl Listing {
         let page = asked.map_err(|fault| Error::from(fault).at(at))?;
         let remote = Remote::Page(page);
         let bytes = remote.bytes();
-        self.add(
-            &name,
-            Location::Remote(remote),
-            bytes,
-            Some(name.to_string()),
-        )
+        let spoken = Some(Arc::clone(&name));
+        self.add(name, Location::Remote(remote), bytes, spoken)
     }
 }
 

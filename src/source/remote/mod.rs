@@ -12,6 +12,7 @@ pub mod head;
 mod list;
 mod object;
 mod parts;
+pub mod presign;
 mod s3;
 pub mod thread;
 mod web;

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::bucket::{
     METADATA, first_variable, home, is_set, no_credentials, retry, unusable, variable, variables,
@@ -15,7 +13,7 @@ use crate::error::{Code, Error, Result};
 const NAME: &str = "Amazon S3";
 
 /// A bucket, and where its credentials are from.
-pub(super) fn open(bucket: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
+pub(super) fn open(bucket: &str) -> Result<(AmazonS3, String)> {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in variables("AWS_") {
         if let Ok(key) = name.parse::<AmazonS3ConfigKey>() {
@@ -36,7 +34,7 @@ pub(super) fn open(bucket: &str) -> Result<(Arc<dyn ObjectStore>, String)> {
     let (builder, from) = credentials(builder, &profile)?;
     let store = builder.with_bucket_name(bucket).with_retry(retry()).build();
     let store = store.map_err(|e| unusable(NAME, &e))?;
-    Ok((Arc::new(store), from))
+    Ok((store, from))
 }
 
 fn credentials(builder: AmazonS3Builder, profile: &Profile) -> Result<(AmazonS3Builder, String)> {
