@@ -305,6 +305,7 @@ pub struct LimitArguments {
 
 /// How imports are delivered, and what is told of it: the same for all commands that send imports.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct DeliveryArguments {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

@@ -1,5 +1,7 @@
 //! What all commands that send imports have in common: from a plan and a target to an exit code.
 
+mod by_id;
+
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,9 +11,9 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 
+use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
-use super::last_line::{CameTo, LastLine};
-use super::run_ids::{self, Taken, There};
+use super::last_line::LastLine;
 use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
@@ -267,28 +269,11 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         arguments,
         last,
     } = delivery;
-    let plan = Arc::new(match &arguments.run_id {
-        // Each process of a job is a run of its own, until they are committed.
-        Some(run) => match plan.shard {
-            Some(shard) => plan.of_run(&format!("{run}-{}", shard.folder())),
-            None => plan.of_run(run),
-        },
-        None => plan,
-    });
-    last.run = Some(plan.run.clone());
+    let plan = Arc::new(by_id::named(plan, arguments));
     let mut target = named.open(arguments, placing, &plan)?;
-    let taken = match &arguments.run_id {
-        Some(_) => take(arguments, &plan, &mut target)?,
-        None => None,
-    };
-    if let Some(over) = taken.as_ref().and_then(|taken| taken.over.as_ref()) {
-        last.came_to = over.clone();
-        if !arguments.quiet {
-            let (run, tasks) = (&plan.run, HumanCount(over.tasks));
-            eprintln!("run {run} has brought all {tasks} tasks already: there is nothing to do");
-        }
+    let Standing::ToDo(taken) = by_id::stand(arguments, &plan, &mut target, last)? else {
         return Ok(0);
-    }
+    };
     let target = Arc::new(target);
     if !arguments.quiet {
         left_out(&plan, arguments.verbose > 0);
@@ -337,13 +322,8 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
         }
         Target::Stdout(_) | Target::Redis(_) | Target::LabelStudio(_) => Ok(()),
     };
-    last.came_to = came_to(&report, &target);
-    last.run = Some(report.run.clone());
-    if let Some(taken) = taken {
-        let ended = error.as_ref().or(written.as_ref().err());
-        last.came_to.complete &= ended.is_none();
-        taken.finish(&last.came_to, ended)?;
-    }
+    let ended = error.as_ref().or(written.as_ref().err());
+    by_id::came_to(&report, &target, last, taken, ended)?;
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }
@@ -372,57 +352,6 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
     match error {
         Some(error) => Err(error),
         None => written.map(|()| if report.totals.rejects > 0 { 3 } else { 0 }),
-    }
-}
-
-/// Takes the run in hand that the user gave an id to; nothing if the target sees to that itself.
-fn take(arguments: &DeliveryArguments, plan: &Plan, target: &mut Target) -> Result<Option<Taken>> {
-    let (shown, there) = match target {
-        Target::LabelStudio(_) => return Ok(None),
-        Target::Stdout(_) => {
-            return Err(Error::new(
-                Code::Usage,
-                "`--run-id` does not go with `--to -`: nobody knows what became of the tasks",
-            )
-            .help("leave it out, or name another target"));
-        }
-        Target::Directory(directory) => {
-            let path = std::path::absolute(directory.path());
-            let path = path.unwrap_or_else(|_| directory.path().to_owned());
-            (path.display().to_string(), There::of_folder(&path))
-        }
-        Target::Objects(objects) => {
-            let manifest = objects.manifest()?;
-            (objects.shown(), There::of_bucket(manifest.as_deref()))
-        }
-        // The journal would cut what looks like an address, and with it what the keys start with.
-        Target::Redis(redis) => (redis.shown().replacen("://", ":", 1), There::Never),
-    };
-    let taken = run_ids::take(arguments, plan, &shown, &there)?;
-    if let Target::Directory(directory) = target {
-        let begun = Manifest::begun(plan)?.to_json()?;
-        *directory = directory.clone().begun_as(begun, taken.goes_on);
-    }
-    Ok(Some(taken))
-}
-
-fn came_to(report: &Report, target: &Target) -> CameTo {
-    let before = match target {
-        Target::LabelStudio(projects) => projects.before(),
-        _ => None,
-    };
-    let totals = &report.totals;
-    CameTo {
-        complete: report.complete,
-        done_before: before.is_some_and(|before| before.complete),
-        records: totals.records,
-        tasks: totals.tasks,
-        tasks_before: before.map_or(0, |before| before.tasks),
-        rejects: totals.rejects,
-        duplicates: totals.duplicates,
-        imports: totals.imports,
-        bytes: totals.bytes,
-        bytes_read: report.bytes_read,
     }
 }
 

@@ -33,7 +33,7 @@ impl Random {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,12 +43,12 @@ impl Random {
 
     /// From 0 up to and without 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.any() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// From 0 up to and without `n`.
     pub fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+        ((u128::from(self.any()) * u128::from(n)) >> 64) as u64
     }
 
     fn normal(&mut self) -> f64 {
@@ -126,6 +126,7 @@ pub struct Records {
 
 impl Records {
     /// The records of this seed.
+    #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let letters = Weighted::new(LETTER_WEIGHTS.into_iter());
@@ -204,13 +205,13 @@ impl Records {
         record.image = format!(
             "https://cdn.example.com/img/{:05}/{:016x}.jpg",
             id % 9973,
-            random.next()
+            random.any()
         );
         record.stars = 1 + random.below(5);
         record.helpful = (random.unit() * 1e4).round() / 1e4;
         record.verified = random.below(2) == 0;
         record.lang = LANGUAGES[random.below(4) as usize];
-        record.user = format!("u{:08x}", random.next() as u32);
+        record.user = format!("u{:08x}", random.any() as u32);
         record.ts = format!(
             "2026-0{}-1{}T0{}:00:00Z",
             1 + random.below(9),

@@ -226,7 +226,7 @@ impl Workshop {
         let seconds = started.elapsed();
         let processor = usage::processor()
             .zip(before)
-            .map(|(after, before)| after - before);
+            .map(|(after, before)| after.saturating_sub(before));
         let peak = usage::peak();
         if let Some(error) = error {
             return Err(error);

@@ -189,7 +189,7 @@ impl Reader<'_> {
             (Kind::Count, _) => wrong("a number"),
             (Kind::Many, DeValue::Array(values)) => {
                 let mut all = Vec::new();
-                for value in values.iter() {
+                for value in values {
                     match self.scalar(value)? {
                         Some(text) => all.push(text),
                         None => return wrong("a list of texts or numbers"),

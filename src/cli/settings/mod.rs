@@ -128,29 +128,33 @@ fn resolve<'a>(
 ) -> Result<Vec<(Opt<'a>, Setting)>> {
     let options: Vec<Opt<'a>> = options::of(command).collect();
     let mut shut = BTreeSet::new();
-    let mut shut_by = |option: &Opt<'a>| {
-        let others = command.get_arg_conflicts_with(option.arg);
-        shut.extend(others.into_iter().map(clap::Arg::get_id));
+    let mut shut_by = |option: &Opt<'a>, is_given: bool| {
+        if is_given {
+            let others = command.get_arg_conflicts_with(option.arg);
+            shut.extend(others.into_iter().map(clap::Arg::get_id));
+        }
         shut.insert(option.arg.get_id());
         shut.clone()
     };
     let mut closed = BTreeSet::new();
     for option in options.iter().filter(|o| given(o.arg.get_id().as_str())) {
-        closed = shut_by(option);
+        closed = shut_by(option, true);
     }
     let mut found = Vec::new();
-    let layers: [&dyn Fn(&Opt<'a>) -> Result<Option<Setting>>; 2] =
-        [&|option| environment::setting(option, around), &|option| {
-            Ok(file.and_then(|file| file.setting(path, option)))
-        }];
-    for layer in layers {
+    for from_file in [false, true] {
         let mut next = closed.clone();
         for option in options.iter().filter(|o| !closed.contains(o.arg.get_id())) {
-            let Some(setting) = layer(option)? else {
+            let said = if from_file {
+                file.and_then(|file| file.setting(path, option))
+            } else {
+                environment::setting(option, around)?
+            };
+            let Some(setting) = said else {
                 continue;
             };
             judge(path, option, &setting)?;
-            next = shut_by(option);
+            // A flag that is set to `false` is in nobody's way.
+            next = shut_by(option, !setting.values.is_empty());
             found.push((option.clone(), setting));
         }
         closed = next;

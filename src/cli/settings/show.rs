@@ -25,7 +25,7 @@ pub fn run(arguments: &ConfigShowArguments, config: Option<&Path>) -> Result<u8>
         if arguments.command.as_deref().is_some_and(|one| one != name) || name == "help" {
             continue;
         }
-        let options = settings(command, vec![name.to_owned()], file.as_ref())?;
+        let options = settings(command, &[name.to_owned()], file.as_ref())?;
         if !options.is_empty() || arguments.command.is_some() {
             shown.push((name, options));
         }
@@ -49,10 +49,10 @@ type Shown<'a> = Vec<(&'a str, Vec<(Opt<'a>, Setting)>)>;
 /// The options of a command, and of those below it that it does not have itself.
 fn settings<'a>(
     command: &'a Command,
-    path: Vec<String>,
+    path: &[String],
     file: Option<&File>,
 ) -> Result<Vec<(Opt<'a>, Setting)>> {
-    let said = resolve(command, &path, |_| false, file, &Process)?;
+    let said = resolve(command, path, |_| false, file, &Process)?;
     let mut all = Vec::new();
     for option in super::options::of(command) {
         let said = said.iter().find(|(other, _)| other.name == option.name);
@@ -60,8 +60,8 @@ fn settings<'a>(
         all.push((option, setting));
     }
     for below in command.get_subcommands() {
-        let path = [&path[..], &[below.get_name().to_owned()]].concat();
-        for (option, setting) in settings(below, path, file)? {
+        let path = [path, &[below.get_name().to_owned()]].concat();
+        for (option, setting) in settings(below, &path, file)? {
             if all.iter().all(|(known, _)| known.name != option.name) {
                 all.push((option, setting));
             }
