@@ -14,8 +14,12 @@ use parquet::file::properties::WriterProperties;
 
 use super::{Record, Records};
 
-/// Rows of a Parquet row group.
-const ROW_GROUP: usize = 100_000;
+/// Rows of a Parquet row group. Builds for tests make small ones.
+const ROW_GROUP: usize = if cfg!(debug_assertions) {
+    1_000
+} else {
+    100_000
+};
 
 /// Writes records as Parquet, until their columns hold `bytes` in memory.
 ///

@@ -82,6 +82,10 @@ fn walk(command: &Command, path: &[String], cases: &mut Vec<Case>) {
 }
 
 fn values(arg: &Arg) -> [String; 4] {
+    // A flag takes none.
+    if !arg.get_action().takes_values() {
+        return std::array::from_fn(|_| String::new());
+    }
     let known: Vec<_> = arg
         .get_possible_values()
         .iter()
@@ -458,8 +462,5 @@ fn a_run_is_recorded_with_what_the_file_said() {
         0
     );
     let shown = text(&sluice(dir.path(), &["runs", "show", "a"]));
-    assert!(
-        shown.contains("sluice import in.jsonl --run-id a --to=out --max-tasks=5"),
-        "{shown}"
-    );
+    assert!(shown.contains("--to=out --max-tasks=5"), "{shown}");
 }
