@@ -11,10 +11,10 @@ use sluice::batch::limits::{ARRAY, Limits, Wanted};
 use sluice::batch::{Batcher, Outlet};
 use sluice::decode::Changes;
 use sluice::error::Error;
+use sluice::generate::Kind;
 use sluice::normalize::tasks::Tasks;
 use sluice::rejects::Reject;
 use stage::Input;
-use stage::data::Kind;
 
 /// Bytes of an import: small, so that closing one is part of the measure.
 const MAX_BYTES: usize = 5_000_000;

@@ -5,11 +5,11 @@ mod stage;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sluice::generate::{self, Kind};
 use sluice::read::cut_csv::CutCsv;
 use sluice::read::cut_json::CutJson;
 use sluice::read::cut_lines::CutLines;
 use sluice::read::{Cut, Framing, Which};
-use stage::data::{self, Kind};
 use stage::{BYTES, CHUNK_BYTES, SEED};
 
 /// Cuts text into chunks, as the reader does; gives how many.
@@ -32,7 +32,7 @@ fn cut_all(text: &[u8], cutter: &mut dyn Cut) -> usize {
 fn text(kind: Kind) -> Vec<u8> {
     let mut text = Vec::new();
     // Memory takes what is written to it.
-    let _ = data::write(kind, &mut text, BYTES, SEED);
+    let _ = generate::write(kind, &mut text, BYTES, SEED);
     text
 }
 

@@ -7,6 +7,7 @@
 //! No secret goes in: addresses lose their user, password, query and fragment on the way
 //! ([`identity::without_secrets`]).
 
+pub mod claim;
 mod entries;
 pub mod identity;
 mod lock;
@@ -15,6 +16,7 @@ mod places;
 pub mod run;
 mod schema;
 mod servers;
+mod sources;
 pub mod world;
 
 use std::ffi::OsString;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use self::claim::Claim;
 pub use self::identity::{Change, Prefix, SourceIdentity};
 pub use self::lock::LockFile;
 pub use self::log::RunLog;

@@ -38,7 +38,7 @@
 //! writes it, joins those of several processes, and reads it again to send what was packed.
 //!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
-//! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
+//! `labelling_config`, `generate`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
 //! [`pipeline`] sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
 //! the source to this.
 
@@ -76,6 +76,10 @@ pub mod sink;
 
 pub mod serve;
 
+// A server for benches, which answers as a Label Studio does.
+
+pub mod stand_in;
+
 // The server's API, for a sink and the commands that look at what it brought.
 
 pub mod label_studio;
@@ -109,5 +113,9 @@ pub mod rejects;
 pub mod journal;
 
 pub mod report;
+
+// What benches and tests are fed with.
+
+pub mod generate;
 
 pub mod error;

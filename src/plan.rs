@@ -139,6 +139,16 @@ impl std::fmt::Display for Tolerance {
 }
 
 impl Plan {
+    /// The same, of a run with this id.
+    #[must_use]
+    pub fn of_run(self, run: &str) -> Self {
+        Plan {
+            run: run.to_owned(),
+            normalizer: self.normalizer.of_run(run),
+            ..self
+        }
+    }
+
     /// The digest of all that decides what the tasks are: the sources' names, and every option that changes a byte.
     /// Threads and memory are not among them. Whether a source has changed is seen by comparing it.
     ///

@@ -151,7 +151,7 @@ const BOTH: [Database; 2] = [Database::Sqlite, Database::Postgres];
 fn help_is_there_for_each() {
     let bench = Bench::new(Database::Sqlite, Faults::none());
     for (command, flags) in [
-        ("runs", &["[RUN]", "--json", "--state-dir"][..]),
+        ("runs", &["show", "--json", "--state-dir"][..]),
         (
             "verify",
             &["<RUN>", "--deep", "--repair", "--interval", "Exit codes"],
@@ -196,7 +196,7 @@ fn runs_lists_what_ran() {
     let cells: Vec<_> = row.split_whitespace().collect();
     assert_eq!(cells[..4], [&run, "done", "25", "3"], "{listed}");
     assert_eq!(cells[5], bench.to());
-    let one = bench.ok(&["runs", &run]);
+    let one = bench.ok(&["runs", "show", &run]);
     assert!(
         one.contains("sluice import 'a b.jsonl' --max-tasks 10"),
         "{one}"
@@ -208,7 +208,8 @@ fn runs_lists_what_ran() {
         3,
         "{one}"
     );
-    let json: Value = serde_json::from_str(&bench.ok(&["runs", &run, "--json"])).expect("JSON");
+    let json: Value =
+        serde_json::from_str(&bench.ok(&["runs", "show", &run, "--json"])).expect("JSON");
     assert_eq!(
         (&json["tasks"], &json["imports"], &json["go_on"]),
         (&json!(25), &json!(3), &Value::Null)
@@ -216,10 +217,116 @@ fn runs_lists_what_ran() {
     assert_eq!(json["deliveries"][1]["tasks"], 10);
     assert_eq!(json["deliveries"][2]["stored"]["tasks"], 5);
 
-    let ran = bench.sluice(&["runs", "nosuch"]);
+    // By the beginning of its id, as long as there is but one.
+    for start in [&run[..3], &run[..run.len() - 1]] {
+        assert_eq!(bench.ok(&["runs", "show", start]), one);
+    }
+    bench.write("c.jsonl", lines(0..1));
+    bench.import(&["c.jsonl"]);
+    let ran = bench.sluice(&["undo", &run[..3], "--yes"]);
+    assert_eq!(ran.code(), 2);
+    assert!(
+        ran.stderr
+            .contains(&format!("2 runs start with `{}`: {run}, ", &run[..3])),
+        "{}",
+        ran.stderr
+    );
+
+    let ran = bench.sluice(&["runs", "show", "nosuch"]);
     assert_eq!(ran.code(), 1);
     assert!(
         ran.stderr.contains("there is no run `nosuch`") && ran.stderr.contains("help: "),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// The last line of standard output.
+fn last(ran: &Ran) -> Value {
+    serde_json::from_str(text(ran).lines().last().expect("a line")).expect("JSON")
+}
+
+#[test]
+fn a_run_by_its_id_goes_on_or_has_nothing_to_do() {
+    let bench = Bench::with(
+        Faults::none(),
+        Options {
+            task_time: Duration::from_millis(20),
+            ..Options::default()
+        },
+    );
+    bench.write("in.jsonl", lines(0..40));
+    let to = bench.to();
+    // Longer than what the server keeps of a name.
+    let id = "scheduled--2026-01-01T00-00-00-with-a-long-name";
+    let words = |id: &'static str, more: &[&'static str]| {
+        let words = ["import", "in.jsonl", "--interval", "0", "--max-tasks", "10"];
+        let mut words: Vec<&str> = words.to_vec();
+        words.extend(["--json", "--run-id", id]);
+        words.extend(more);
+        words
+    };
+    let with_to = |words: Vec<&'static str>| -> Vec<String> {
+        let to = ["--to".to_owned(), to.clone()];
+        words.into_iter().map(str::to_owned).chain(to).collect()
+    };
+    let sluice = |id, more: &[&'static str]| {
+        let words = with_to(words(id, more));
+        bench.sluice(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let all = with_to(words(id, &[]));
+    kill_after_first(&bench, &all.iter().map(String::as_str).collect::<Vec<_>>());
+    // What is not over is gone on with under its own id.
+    let other = sluice("another", &[]);
+    assert_eq!(other.code(), 2, "{}", other.stderr);
+    assert!(
+        other.stderr.contains(&format!("--run-id {id}")),
+        "{}",
+        other.stderr
+    );
+    let other = sluice(id, &["--nul", "replace"]);
+    assert_eq!(other.code(), 2, "{}", other.stderr);
+    assert!(
+        other.stderr.contains("other sources or options"),
+        "{}",
+        other.stderr
+    );
+
+    let ran = sluice(id, &[]);
+    assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    let said = last(&ran);
+    assert_eq!(said["run"], id);
+    assert_eq!(
+        said["tasks"].as_u64().unwrap() + said["tasks_before"].as_u64().unwrap(),
+        40
+    );
+    // The same id, or another with the same sources: nothing is sent twice.
+    for name in [id, "another"] {
+        let ran = sluice(name, &[]);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+        let said = last(&ran);
+        assert_eq!(
+            (&said["done_before"], &said["tasks_before"]),
+            (&json!(true), &json!(40))
+        );
+        assert_eq!(bench.tasks().len(), 40);
+    }
+    bench.ok(&["verify", "scheduled", "--deep"]);
+
+    // A run whose id another's begins with: taking one back leaves the other.
+    bench.write("in.jsonl", lines(0..3));
+    for id in ["a", "a-000001"] {
+        let ran = sluice(id, &["--again"]);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    }
+    assert_eq!(bench.tasks().len(), 46);
+    bench.ok(&["undo", "a", "--yes"]);
+    assert_eq!(bench.tasks().len(), 43);
+    bench.ok(&["verify", "a-000001", "--deep"]);
+    let ran = sluice("a", &[]);
+    assert_eq!(ran.code(), 2, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("run `a` was taken back"),
         "{}",
         ran.stderr
     );

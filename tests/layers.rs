@@ -22,10 +22,11 @@ const STAGES: [&str; 7] = [
 
 /// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
 /// sent, `label_studio` speaks to the server, and `report` is told what all stages did. `serve` is a web server for the
-/// files of a source, and `fetch` asks other servers for such files.
-const FLOW: [&str; 13] = [
+/// files of a source, `stand_in` one that answers benches as a Label Studio does, and `fetch` asks other servers for such files.
+const FLOW: [&str; 14] = [
     "source",
     "serve",
+    "stand_in",
     "fetch",
     "read",
     "decode",
@@ -40,7 +41,7 @@ const FLOW: [&str; 13] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 10] = [
+const COMMON: [&str; 11] = [
     "error",
     "place",
     "blocks",
@@ -51,6 +52,7 @@ const COMMON: [&str; 10] = [
     "stopwatch",
     "partial_file",
     "labelling_config",
+    "generate",
 ];
 
 /// What sees all stages: the wiring, what the user typed, and what was packed.

@@ -36,6 +36,50 @@ fn tasks(dir: &Path, out: &str) -> Vec<Value> {
     serde_json::from_slice(&json).unwrap()
 }
 
+#[test]
+fn a_run_by_its_id_has_nothing_to_do_once_it_is_done() {
+    let server = Server::start(None);
+    let dir = common::temp();
+    common::write(
+        dir.path(),
+        "in.jsonl",
+        "{\"text\":\"a\"}\n{\"text\":\"b\"}\n",
+    );
+    let keys = || -> Vec<String> { server.connect().keys("x*").unwrap() };
+    let to = server.address("x");
+    let run = |more: &[&str]| import(dir.path(), "in.jsonl", &to, &[&["--json"], more].concat());
+    let last = |ran: &Ran| -> Value {
+        let said = String::from_utf8_lossy(&ran.stdout);
+        serde_json::from_str(said.lines().last().expect("a line")).unwrap()
+    };
+    for done_before in [false, true, true] {
+        let ran = run(&["--run-id", "a"]);
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+        let said = last(&ran);
+        assert_eq!(
+            (&said["done_before"], &said["tasks"]),
+            (&done_before.into(), &2.into())
+        );
+        assert_eq!(keys().len(), 2);
+    }
+    let ran = run(&["--run-id", "a", "--nul", "replace"]);
+    assert_eq!(ran.code(), 2, "{}", ran.stderr);
+    let ran = import(
+        dir.path(),
+        "in.jsonl",
+        &server.address("y"),
+        &["--run-id", "a"],
+    );
+    assert_eq!(ran.code(), 2, "{}", ran.stderr);
+    // Its words are recorded whole, and can be said again.
+    let mut show = common::sluice();
+    show.args(["runs", "show", "a"])
+        .env("SLUICE_STATE_DIR", dir.path().join("state"));
+    let shown = common::run(&mut show, PATIENCE);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(&format!("--to '{to}'")), "{shown}");
+}
+
 /// Values by how they are written: their order is the server's.
 fn sorted(values: Vec<Value>) -> Vec<String> {
     let mut texts: Vec<_> = values.iter().map(ToString::to_string).collect();

@@ -2,9 +2,6 @@
 #![allow(dead_code, reason = "each bench uses its own part")]
 #![allow(clippy::expect_used, reason = "a bench that cannot start says so")]
 
-#[path = "../data/mod.rs"]
-pub mod data;
-
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +22,7 @@ use sluice::source::local;
 use sluice::source::spool::SPOOL_LIMIT;
 use sluice::stop::Stop;
 
-use data::Kind;
+use sluice::generate::{self, Kind};
 
 /// Bytes of each input: larger than the caches, small enough for many runs.
 pub const BYTES: u64 = 32_000_000;
@@ -81,7 +78,8 @@ impl Input {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(format!("{name}.{ending}"));
         let file = std::fs::File::create(&path).expect("a file");
-        data::write(kind, std::io::BufWriter::new(file), BYTES, SEED).expect("input is written");
+        generate::write(kind, std::io::BufWriter::new(file), BYTES, SEED)
+            .expect("input is written");
         let stored = std::fs::metadata(&path).expect("a file").len();
         let bytes = if kind == Kind::Parquet { BYTES } else { stored };
         Input {

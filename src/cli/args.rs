@@ -1,18 +1,24 @@
 //! What the user typed, validated, nothing opened.
 
+mod bench;
+mod config;
 mod packed;
 mod runs;
 mod serve;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
+pub use self::bench::{BenchArguments, BenchTarget};
+pub use self::config::{ConfigArguments, ConfigCommand, ConfigShowArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
-pub use self::runs::{RunsArguments, UndoArguments, VerifyArguments};
+pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
+use super::run_ids;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::shard::Shard;
@@ -32,6 +38,10 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+
+    /// The file with options that are not given as flags; `sluice.toml` in the working directory if it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// The commands.
@@ -53,6 +63,23 @@ pub enum Command {
     Undo(UndoArguments),
     /// Serve local media to browsers, and list their addresses as a source
     Serve(ServeArguments),
+    /// Measure this machine with made-up data, stage by stage and end to end
+    Bench(BenchArguments),
+    /// Show what options are set to, and where
+    Config(ConfigArguments),
+}
+
+impl Command {
+    /// Keeps the words that it was asked for with, without the program's name, for the record of a run.
+    pub(super) fn asked_with(&mut self, words: &[OsString]) {
+        let delivery = match self {
+            Command::Import(arguments) => &mut arguments.delivery,
+            Command::Push(arguments) => &mut arguments.delivery,
+            _ => return,
+        };
+        let words = words.iter().map(|word| word.to_string_lossy().into_owned());
+        delivery.words = words.collect();
+    }
 }
 
 /// The words and flags of `sluice import`.
@@ -314,6 +341,7 @@ pub struct LimitArguments {
 
 /// How imports are delivered, and what is told of it: the same for all commands that send imports.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct DeliveryArguments {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]
@@ -337,9 +365,22 @@ pub struct DeliveryArguments {
     #[arg(long, help_heading = SERVER)]
     pub accept_changed_sources: bool,
 
+    /// Give the run this id: the same command with it goes on, or has nothing to do once all is in; another is refused.
+    /// For schedulers
+    #[arg(long, value_name = "ID", value_parser = run_ids::parse)]
+    pub run_id: Option<String>,
+
+    /// Print what the run came to as one JSON object, the last line of standard output
+    #[arg(long)]
+    pub json: bool,
+
     /// Write a report of the run as JSON to FILE, or to standard output with `-`
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+
+    /// All words of the command line, what the environment and a file add to it included.
+    #[arg(skip)]
+    pub words: Vec<String>,
 
     /// Show errors only
     #[arg(short, long)]
@@ -392,7 +433,7 @@ pub struct ReachArguments {
 #[derive(Args, Clone, Debug)]
 pub struct StateArguments {
     /// Where runs are recorded, so that they can be gone on with; the user's state folder if not given
-    #[arg(long, value_name = "DIR", env = "SLUICE_STATE_DIR")]
+    #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
 

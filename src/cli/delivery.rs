@@ -1,5 +1,7 @@
 //! What all commands that send imports have in common: from a plan and a target to an exit code.
 
+mod by_id;
+
 use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,9 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 
+use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
+use super::last_line::LastLine;
 use super::server::{self, Access};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
@@ -198,9 +202,10 @@ impl Named {
                 let several = (addresses.len() > 1).then_some(ADVISED_TASKS);
                 let asked = Asked {
                     run: plan.run.clone(),
+                    named: arguments.run_id.is_some(),
                     plan: plan.digest()?,
                     sources: plan.sources.clone(),
-                    options: server::options(),
+                    options: server::options(&arguments.words),
                     spread: spread.or(several).map(|most| Spread {
                         most,
                         title: spread_title.clone(),
@@ -251,6 +256,8 @@ pub(super) struct Delivery<'a> {
     pub(super) placing: Placing,
     /// How it is delivered.
     pub(super) arguments: &'a DeliveryArguments,
+    /// What is told of it at the end.
+    pub(super) last: &'a mut LastLine,
 }
 
 /// Delivers a plan; gives the exit code of a run that came to its end, and how many tasks it had.
@@ -265,9 +272,14 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         to,
         placing,
         arguments,
+        last,
     } = delivery;
-    let plan = Arc::new(plan);
-    let target = Arc::new(named.open(arguments, placing, &plan)?);
+    let plan = Arc::new(by_id::named(plan, arguments));
+    let mut target = named.open(arguments, placing, &plan)?;
+    let Standing::ToDo(taken) = by_id::stand(arguments, &plan, &mut target, last)? else {
+        return Ok((0, last.came_to.tasks));
+    };
+    let target = Arc::new(target);
     if !arguments.quiet {
         left_out(&plan, arguments.verbose > 0);
     }
@@ -305,7 +317,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     let written = match &*target {
         // What was asked for cannot be: the folder is left as it was, for the next try.
         Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
-        Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?),
+        Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?.to_json()?),
         // What is there without a manifest does not count, and is not written again.
         Target::Objects(_) if error.is_some() => Ok(()),
         Target::Objects(objects) => {
@@ -315,6 +327,8 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         }
         Target::Stdout(_) | Target::Redis(_) | Target::LabelStudio(_) => Ok(()),
     };
+    let ended = error.as_ref().or(written.as_ref().err());
+    by_id::came_to(&report, &target, last, taken, ended)?;
     if let Some(path) = &arguments.report {
         write_report(path, &report)?;
     }

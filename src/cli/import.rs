@@ -7,6 +7,7 @@ use super::args::{FieldArguments, ImportArguments, InlineArgument, NulArgument};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
+use super::last_line::LastLine;
 use super::lists;
 use super::plans::Fields;
 use super::sync::{self, Sync};
@@ -35,6 +36,13 @@ const JOIN_SHARE: usize = 4;
 /// # Errors
 /// What ended it early.
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
+    let asked = arguments.delivery.json;
+    LastLine::after("import", &arguments.to, asked, |last| {
+        begin(arguments, last)
+    })
+}
+
+fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
     let started = Instant::now();
     let mut named = Named::of(&arguments.to)?;
     if let Some(shard) = arguments.shard {
@@ -53,6 +61,7 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
             layout: arguments.layout,
         },
         arguments: &arguments.delivery,
+        last,
     })?;
     // What is written is all there.
     if let Some(sync) = sync.filter(|_| tasks > 0) {

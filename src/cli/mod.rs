@@ -1,22 +1,26 @@
 //! The command line: what the user typed, and what is made of it. One file a command.
 
 pub mod args;
+pub mod bench;
 pub mod commit;
 pub mod gc;
 pub mod import;
 pub mod push;
 pub mod runs;
 pub mod serve;
+pub mod settings;
 pub mod undo;
 pub mod verify;
 
 mod config;
 mod delivery;
 mod file_types;
+mod last_line;
 mod lists;
 mod plans;
 mod predicting;
 mod recorded;
+mod run_ids;
 mod server;
 mod sync;
 mod table;
@@ -26,15 +30,27 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, ConfigArguments, ConfigCommand};
 use crate::in_order::WORKER;
 use crate::pipeline::READER;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(words) {
-        Ok(arguments) => arguments,
+    let words = match settings::settle(words.into_iter().collect(), &settings::Process) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    let arguments = match Arguments::try_parse_from(&words) {
+        Ok(mut arguments) => {
+            arguments
+                .command
+                .asked_with(words.get(1..).unwrap_or_default());
+            arguments
+        }
         Err(e) => {
             // Help and version are data the user asked for, and go to standard output; the rest is talk.
             let _ = e.print();
@@ -51,6 +67,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Undo(arguments) => undo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Config(ConfigArguments { what }) => {
+            let ConfigCommand::Show(words) = what;
+            settings::show::run(words, arguments.config.as_deref())
+        }
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::args::PushArguments;
 use super::delivery::{self, Delivery, Named, Placing};
+use super::last_line::LastLine;
 use super::plans::Fields;
 use crate::batch::limits::{Framing, Limits};
 use crate::error::{Code, Error, Result};
@@ -18,6 +19,11 @@ use crate::source::sniff::Format;
 /// # Errors
 /// What ended it early; before anything is sent, when what was packed is not whole.
 pub fn run(arguments: &PushArguments) -> Result<u8> {
+    let asked = arguments.delivery.json;
+    LastLine::after("push", &arguments.to, asked, |last| begin(arguments, last))
+}
+
+fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
     let started = Instant::now();
     let named = Named::of(&arguments.to)?;
     if !matches!(named, Named::Projects(_)) {
@@ -42,6 +48,7 @@ pub fn run(arguments: &PushArguments) -> Result<u8> {
         to: &arguments.to,
         placing: Placing::default(),
         arguments: &arguments.delivery,
+        last,
     })
     .map(|(code, _)| code)
 }

@@ -62,12 +62,7 @@ impl Words {
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }
-            Command::Commit(_)
-            | Command::Gc(_)
-            | Command::Runs(_)
-            | Command::Verify(_)
-            | Command::Undo(_)
-            | Command::Serve(_) => Err(unreadable(&self.words)),
+            _ => Err(unreadable(&self.words)),
         }
     }
 }

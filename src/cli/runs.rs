@@ -3,20 +3,25 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::args::RunsArguments;
+use super::args::{RunsArguments, RunsCommand};
 use super::recorded::Words;
 use super::server;
 use super::table::{Align, Table, print};
 use crate::error::Result;
 use crate::journal::{Entry, Journal, Run, RunState, State};
+use crate::place::Place;
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the journal cannot be read, or there is no such run.
 pub fn run(arguments: &RunsArguments) -> Result<u8> {
-    let journal = server::journal(&arguments.state)?;
-    let text = match (&arguments.run, arguments.json) {
+    let (of, told) = match &arguments.what {
+        None => (None, &arguments.told),
+        Some(RunsCommand::Show { run, told }) => (Some(run), told),
+    };
+    let journal = server::journal(&told.state)?;
+    let text = match (of, told.json) {
         (None, false) => listing(&journal)?,
         (None, true) => {
             let mut all = Vec::new();
@@ -27,11 +32,11 @@ pub fn run(arguments: &RunsArguments) -> Result<u8> {
         }
         (Some(id), false) => one(&journal, id)?,
         (Some(id), true) => {
-            let run = journal.known_run(id)?;
-            let imports = journal.imports(id)?;
+            let run = journal.find_run(id)?;
+            let imports = journal.imports(&run.id)?;
             let mut about = run_json(&run, &imports);
             about["deliveries"] = imports.iter().map(import_json).collect();
-            about["rejects"] = json!(rejects(&journal, id));
+            about["rejects"] = json!(rejects(&journal, &run.id));
             pretty(&about)
         }
     };
@@ -50,7 +55,7 @@ fn listing(journal: &Journal) -> Result<String> {
     ]);
     for run in journal.runs()? {
         let imports = journal.imports(&run.id)?;
-        let (tasks, delivered) = delivered(&imports);
+        let (tasks, delivered) = delivered(&run, &imports);
         let cells = vec![
             run.id.clone(),
             run.state.to_string(),
@@ -65,16 +70,17 @@ fn listing(journal: &Journal) -> Result<String> {
 }
 
 fn one(journal: &Journal, id: &str) -> Result<String> {
-    let run = journal.known_run(id)?;
+    let run = journal.find_run(id)?;
+    let id = &*run.id;
     let imports = journal.imports(id)?;
-    let (tasks, delivered) = delivered(&imports);
+    let (tasks, delivered) = delivered(&run, &imports);
     let mut lines = vec![
         format!("run      {id}"),
         format!("state    {}", run.state),
         format!("tasks    {tasks} in {delivered} imports"),
         format!("began    {}", time(run.created)),
     ];
-    for target in run.target.split_whitespace() {
+    for target in targets(&run) {
         lines.push(format!("target   {target}"));
     }
     if let Some(words) = Words::of(&run) {
@@ -86,6 +92,13 @@ fn one(journal: &Journal, id: &str) -> Result<String> {
     if let Some(rejects) = rejects(journal, id) {
         lines.push(format!("rejects  {rejects}"));
     }
+    if let Some(error) = run
+        .outcome
+        .as_ref()
+        .and_then(|about| about["error"].as_str())
+    {
+        lines.push(format!("ended    {}", one_line(error)));
+    }
     let mut table = Table::new(&[
         ("IMPORT", Align::Right),
         ("STATE", Align::Left),
@@ -95,6 +108,9 @@ fn one(journal: &Journal, id: &str) -> Result<String> {
         ("BYTES", Align::Right),
         ("ATTEMPTS", Align::Right),
         ("UPLOAD", Align::Right),
+        ("FIRST", Align::Right),
+        ("LAST", Align::Right),
+        ("SENT", Align::Left),
         ("CHANGED", Align::Left),
         ("TARGET", Align::Left),
     ]);
@@ -111,6 +127,9 @@ fn one(journal: &Journal, id: &str) -> Result<String> {
             entry
                 .upload_id
                 .map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            place(intent.first),
+            place(intent.last),
+            time(entry.intended_at),
             time(entry.changed_at),
             intent.target.clone(),
         ];
@@ -125,13 +144,32 @@ fn one(journal: &Journal, id: &str) -> Result<String> {
 }
 
 /// Tasks that are there as far as the journal knows, and in how many imports.
-fn delivered(imports: &[Entry]) -> (u64, usize) {
+fn delivered(run: &Run, imports: &[Entry]) -> (u64, u64) {
+    if let Some(about) = &run.outcome {
+        let count = |name: &str| about[name].as_u64().unwrap_or_default();
+        return (count("tasks"), count("imports"));
+    }
     let delivered = imports
         .iter()
         .filter(|entry| entry.state == State::Delivered);
     delivered.fold((0, 0), |(tasks, imports), entry| {
         (tasks + entry.intent.tasks, imports + 1)
     })
+}
+
+/// Where a run's imports go, one by one.
+fn targets(run: &Run) -> Vec<&str> {
+    // Projects stand side by side; a folder may have spaces in its name.
+    if run.is_into_projects() {
+        run.target.split_whitespace().collect()
+    } else {
+        vec![&run.target]
+    }
+}
+
+/// The source and the record of a place, both from 1.
+fn place(place: Place) -> String {
+    format!("{}:{}", u64::from(place.source.0) + 1, place.record)
 }
 
 /// How a run that is not over is gone on with.
@@ -149,18 +187,19 @@ fn rejects(journal: &Journal, run: &str) -> Option<String> {
 }
 
 fn run_json(run: &Run, imports: &[Entry]) -> Value {
-    let (tasks, delivered) = delivered(imports);
+    let (tasks, delivered) = delivered(run, imports);
     let words = Words::of(run);
     json!({
         "run": run.id,
         "state": run.state.as_str(),
-        "targets": run.target.split_whitespace().collect::<Vec<_>>(),
+        "targets": targets(run),
         "tasks": tasks,
         "imports": delivered,
         "began": time(run.created),
         "words": words.as_ref().map(|words| &words.words),
         "folder": words.as_ref().map(|words| words.folder.display().to_string()),
         "go_on": go_on(run),
+        "outcome": run.outcome,
     })
 }
 

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 
 use super::args::{ReachArguments, StateArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::journal::identity::without_secrets;
-use crate::journal::{Journal, state_directory};
+use crate::journal::{Journal, Run, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
 use crate::sink::label_studio::LabelStudio;
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
+use crate::source::redis;
 
 /// What it takes to talk to servers.
 #[derive(Clone, Debug)]
@@ -75,6 +76,23 @@ pub(super) fn journal(arguments: &StateArguments) -> Result<Journal> {
     Journal::open(&std::path::absolute(&directory).unwrap_or(directory))
 }
 
+/// The run of this id, or the only one whose id starts so, if its imports are in projects.
+///
+/// # Errors
+/// When there is none, or not one alone; when it filled something else.
+pub(super) fn run_into_projects(journal: &Journal, start: &str) -> Result<Run> {
+    let run = journal.find_run(start)?;
+    if run.is_into_projects() {
+        return Ok(run);
+    }
+    let (id, target) = (&run.id, &run.target);
+    Err(Error::new(
+        Code::Usage,
+        format!("run `{id}` went to `{target}`, and only projects of Label Studio can be asked what they have"),
+    )
+    .help("the manifest of a folder or a bucket says what it holds"))
+}
+
 /// Takes a recorded run in hand, and its projects' servers.
 ///
 /// # Errors
@@ -95,13 +113,24 @@ pub(super) fn recorded(
 }
 
 /// What a run is to be known by later: the words it was asked for with, and where. Addresses lose their secrets.
-pub(super) fn options() -> Value {
-    let words: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|word| without_secrets(&word.to_string_lossy()))
-        .collect();
+pub(super) fn options(words: &[String]) -> Value {
+    let words: Vec<String> = words.iter().map(|word| without_password(word)).collect();
     let folder = std::env::current_dir().map(|folder| folder.display().to_string());
     json!({ "words": words, "folder": folder.unwrap_or_default() })
+}
+
+/// A word without its secrets. Of an address of Redis the query stays, which says what its keys start with.
+fn without_password(word: &str) -> String {
+    if let Some((option, value)) = word
+        .split_once('=')
+        .filter(|(name, _)| name.starts_with("--"))
+    {
+        return format!("{option}={}", without_password(value));
+    }
+    match word.parse::<redis::Address>() {
+        Ok(address) if redis::is_address(word) => address.to_string(),
+        _ => without_secrets(word),
+    }
 }
 
 /// Says what there was of a run before, and how to refer to it.

@@ -19,7 +19,9 @@ use crate::sink::label_studio::undo::Holding;
 pub fn run(arguments: &UndoArguments) -> Result<u8> {
     let UndoArguments { run, yes, reach } = arguments;
     let journal = server::journal(&reach.state)?;
-    if journal.known_run(run)?.state == RunState::Undone {
+    let found = server::run_into_projects(&journal, run)?;
+    let run = &found.id;
+    if found.state == RunState::Undone {
         eprintln!("run {run} was taken back already");
         return Ok(0);
     }

@@ -32,7 +32,9 @@ pub fn run(arguments: &VerifyArguments) -> Result<u8> {
         server: ServerArguments { interval, reach },
     } = arguments;
     let journal = server::journal(&reach.state)?;
-    if journal.known_run(run)?.state == RunState::Undone {
+    let found = server::run_into_projects(&journal, run)?;
+    let run = &found.id;
+    if found.state == RunState::Undone {
         return Err(Error::new(
             Code::Usage,
             format!("run `{run}` was taken back: there is nothing to verify"),

@@ -31,23 +31,32 @@ pub(super) fn run(transaction: &Transaction<'_>, id: &str) -> Result<Option<Run>
     Ok(runs(transaction)?.into_iter().find(|run| run.id == id))
 }
 
+pub(super) fn keep_outcome(
+    transaction: &Transaction<'_>,
+    run: &str,
+    outcome: &serde_json::Value,
+) -> Result<(), Trouble> {
+    let sql = "UPDATE runs SET outcome = ?2 WHERE id = ?1";
+    transaction.execute(sql, params![run, outcome.to_string()])?;
+    Ok(())
+}
+
 pub(super) fn runs(transaction: &Transaction<'_>) -> Result<Vec<Run>, Trouble> {
-    let sql =
-        "SELECT id, plan_digest, target, created, state, options FROM runs ORDER BY created, rowid";
+    let sql = "SELECT id, plan_digest, target, created, state, options, outcome FROM runs ORDER BY created, rowid";
     collect(transaction, sql, [], |row| {
         let state: String = row.get(4)?;
         let options: String = row.get(5)?;
+        let outcome: Option<String> = row.get(6)?;
         Ok(Run {
             id: row.get(0)?,
             plan_digest: row.get(1)?,
             target: row.get(2)?,
             created: time(row.get(3)?)?,
             state: known(RunState::ALL, RunState::as_str, &state)?,
-            options: serde_json::from_str(&options).map_err(|cause| {
-                Trouble::refused(format!(
-                    "the journal has options that are not JSON: {cause}"
-                ))
-            })?,
+            options: json("options", &options)?,
+            outcome: outcome
+                .map(|outcome| json("an outcome", &outcome))
+                .transpose()?,
         })
     })
 }
@@ -266,6 +275,11 @@ fn collect<T>(
         values.push(each(row)?);
     }
     Ok(values)
+}
+
+fn json(what: &str, text: &str) -> Result<serde_json::Value, Trouble> {
+    serde_json::from_str(text)
+        .map_err(|cause| Trouble::refused(format!("the journal has {what} not in JSON: {cause}")))
 }
 
 fn known<T: Copy, const N: usize>(

@@ -12,6 +12,7 @@
 //! One import is settled (delivered or set aside) before the next is intended.
 
 use rusqlite::{Transaction, params};
+use serde_json::Value;
 
 use super::identity::{Change, SourceIdentity, without_secrets};
 use super::lock::LockFile;
@@ -311,6 +312,33 @@ impl RunLog {
         })?;
         self.run.state = state;
         Ok(())
+    }
+
+    /// Keeps what the run came to.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub fn keep_outcome(&mut self, outcome: Value) -> Result<()> {
+        self.journal
+            .write(|transaction| entries::keep_outcome(transaction, &self.run.id, &outcome))?;
+        self.run.outcome = Some(outcome);
+        Ok(())
+    }
+
+    /// Takes the run out of the journal again.
+    ///
+    /// # Errors
+    /// When it has imports, or it cannot be recorded.
+    pub fn forget(self) -> Result<()> {
+        self.journal.write(|transaction| {
+            let id = &self.run.id;
+            if let Some(import) = entries::last(transaction, id)? {
+                let number = import.intent.number;
+                return Err(Trouble::refused(format!("run `{id}` has import {number}")));
+            }
+            transaction.execute("DELETE FROM runs WHERE id = ?", params![id])?;
+            Ok(())
+        })
     }
 
     /// All its imports, by number.

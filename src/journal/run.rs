@@ -29,6 +29,16 @@ pub struct Run {
     pub state: RunState,
     /// What else is to be known of it; the caller's own JSON.
     pub options: Value,
+    /// What it came to, where that was kept; the caller's own JSON.
+    pub outcome: Option<Value>,
+}
+
+impl Run {
+    /// Whether its imports go to projects of Label Studio, where they can be counted and taken back.
+    #[must_use]
+    pub fn is_into_projects(&self) -> bool {
+        self.target.starts_with("http://") || self.target.starts_with("https://")
+    }
 }
 
 /// How a run stands.
@@ -280,6 +290,31 @@ impl Journal {
     /// When the journal cannot be read.
     pub fn imports(&self, run: &str) -> Result<Vec<Entry>> {
         self.read(|transaction| entries::all(transaction, run))
+    }
+
+    /// The run of this id, or the only one whose id starts so.
+    ///
+    /// # Errors
+    /// When there is none, or more than one; when the journal cannot be read.
+    pub fn find_run(&self, start: &str) -> Result<Run> {
+        const SHOWN: usize = 3;
+        let mut runs = self.runs()?;
+        if let Some(at) = runs.iter().position(|run| run.id == start) {
+            return Ok(runs.swap_remove(at));
+        }
+        runs.retain(|run| !start.is_empty() && run.id.starts_with(start));
+        if runs.len() > 1 {
+            let more = if runs.len() > SHOWN { ", ..." } else { "" };
+            let ids: Vec<_> = runs.iter().take(SHOWN).map(|run| &*run.id).collect();
+            let message = format!(
+                "{} runs start with `{start}`: {}{more}",
+                runs.len(),
+                ids.join(", ")
+            );
+            return Err(Error::new(Code::Usage, message).help("give more of the id"));
+        }
+        runs.pop()
+            .ok_or_else(|| unknown(start).into_error(&self.path()))
     }
 
     /// A run that there must be.

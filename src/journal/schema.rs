@@ -75,6 +75,8 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 ", "
     ALTER TABLE sources ADD COLUMN version TEXT; -- the ETag of what is fetched
+", "
+    ALTER TABLE runs ADD COLUMN outcome TEXT; -- what it came to, where its imports have no rows
 "];
 
 /// Opens the database, which is made if it is missing, and brings its tables up to date.

@@ -8,7 +8,7 @@ use super::home::is_inside;
 use crate::deliver::Receipt;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, Totals};
 
 /// The version of the manifest's layout.
 pub const VERSION: u32 = 1;
@@ -38,20 +38,37 @@ impl<'a> Manifest<'a> {
     /// # Errors
     /// Never, unless a name cannot be written as JSON.
     pub fn of(plan: &'a Plan, report: &'a Report) -> Result<Self> {
+        Self::with(plan, report.complete, &report.totals, &report.deliveries)
+    }
+
+    /// That of a run that has begun: it says whose the target is.
+    ///
+    /// # Errors
+    /// Never, unless a name cannot be written as JSON.
+    pub fn begun(plan: &'a Plan) -> Result<Self> {
+        Self::with(plan, false, &Totals::default(), &[])
+    }
+
+    fn with(
+        plan: &'a Plan,
+        complete: bool,
+        totals: &Totals,
+        imports: &'a [Receipt],
+    ) -> Result<Self> {
         Ok(Manifest {
             version: VERSION,
             run: &plan.run,
-            complete: report.complete,
+            complete,
             plan: plan.digest()?,
             sources: plan.sources.iter().map(|source| &*source.name).collect(),
             max_tasks: plan.limits.tasks.get(),
             max_bytes: plan.limits.bytes.get(),
-            records: report.totals.records,
-            tasks: report.totals.tasks,
-            rejects: report.totals.rejects,
-            duplicates: (plan.normalizer.dedupe.is_some()).then_some(report.totals.duplicates),
-            bytes: report.totals.bytes,
-            imports: &report.deliveries,
+            records: totals.records,
+            tasks: totals.tasks,
+            rejects: totals.rejects,
+            duplicates: (plan.normalizer.dedupe.is_some()).then_some(totals.duplicates),
+            bytes: totals.bytes,
+            imports,
         })
     }
 

@@ -4,13 +4,12 @@
 //! only what is whole, so a folder whose manifest says `"complete": true` is all of a run.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::Serialize;
 
 use crate::batch::body::{Body, Store};
 use crate::batch::import::Import;
@@ -31,10 +30,11 @@ pub const DUPLICATES: &str = "duplicates.jsonl";
 const AT_ONCE: usize = 4;
 
 /// A folder that imports go to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Directory {
     path: Arc<Path>,
     overwrite: bool,
+    begun: Option<Vec<u8>>,
 }
 
 impl Directory {
@@ -44,7 +44,23 @@ impl Directory {
         Directory {
             path: Arc::from(path),
             overwrite,
+            begun: None,
         }
+    }
+
+    /// The same, with a manifest that says whose the folder is as soon as the run begins. `goes_on`: what an earlier
+    /// process of the run left there is removed first.
+    #[must_use]
+    pub fn begun_as(mut self, manifest: Vec<u8>, goes_on: bool) -> Self {
+        self.begun = Some(manifest);
+        self.overwrite |= goes_on;
+        self
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn prepare(&self) -> Result<()> {
@@ -59,7 +75,8 @@ impl Directory {
                     .path(),
             );
         }
-        found.sort();
+        // Without its manifest nothing there counts: it goes first.
+        found.sort_by_cached_key(|path| (!path.ends_with(MANIFEST), path.clone()));
         if let (Some(first), false) = (found.first(), self.overwrite) {
             let first = first
                 .file_name()
@@ -77,19 +94,21 @@ impl Directory {
         let probe = path.join(format!(".probe{PARTIAL}"));
         File::create(&probe)
             .and_then(|_| fs::remove_file(&probe))
-            .map_err(|e| unwritable("write to the folder", path, &e))
+            .map_err(|e| unwritable("write to the folder", path, &e))?;
+        self.begun
+            .as_ref()
+            .map_or(Ok(()), |begun| self.finish(begun))
     }
 
     /// Writes the manifest, which ends the run in this folder.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(&self, manifest: &impl Serialize) -> Result<()> {
+    pub fn finish(&self, manifest: &[u8]) -> Result<()> {
         let path = self.path.join(MANIFEST);
         let write = || {
             let mut file = PartialFile::create(&path)?;
-            serde_json::to_writer_pretty(BufWriter::new(&mut file), manifest)?;
-            file.write_all(b"\n")?;
+            file.write_all(manifest)?;
             file.finish()?;
             File::open(&self.path)?.sync_all()
         };

@@ -219,6 +219,22 @@ impl Objects {
         }
     }
 
+    /// The manifest that is there, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn manifest(&self) -> Result<Option<Bytes>> {
+        let path = self.path(MANIFEST)?;
+        thread::wait(async {
+            let there = async { self.store().get(&path).await?.bytes().await };
+            match there.await {
+                Ok(manifest) => Ok(Some(manifest)),
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(e) => Err(self.unwritten("read the manifest of", &e)),
+            }
+        })?
+    }
+
     /// Ends a run of which everything is there: puts what it rejected, and the manifest, unless there is one that says the
     /// same. `same` tells whether another does.
     ///
@@ -277,7 +293,8 @@ impl Objects {
     }
 
     /// The prefix as a person wrote it.
-    fn shown(&self) -> String {
+    #[must_use]
+    pub fn shown(&self) -> String {
         format!("{}{}", self.bucket.address(), self.prefix)
     }
 

@@ -59,6 +59,12 @@ impl Redis {
         }
     }
 
+    /// The server and what the keys start with, without the password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.to.address.to_string()
+    }
+
     /// How many tasks were written, and how many were there already.
     #[must_use]
     pub fn done(&self) -> (u64, u64) {

@@ -343,6 +343,7 @@ impl Machine {
         };
         let asked = Asked {
             run: ran.lock().expect("no one panicked").run.clone(),
+            named: false,
             plan: self.plan.clone(),
             sources: self.input.sources.clone(),
             options: json!({"test": true}),

@@ -1,17 +1,41 @@
 //! The words and flags of what is done about runs.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{ReachArguments, ServerArguments, StateArguments};
 
 /// The words and flags of `sluice runs`.
 #[derive(Args, Debug)]
+#[command(after_help = RUNS, args_conflicts_with_subcommands = true)]
 pub struct RunsArguments {
-    /// List the imports of this run
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
+    /// What to tell; the list if not given.
+    #[command(subcommand)]
+    pub what: Option<RunsCommand>,
 
-    /// List as JSON
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its flags say it")]
+    pub told: ToldArguments,
+}
+
+/// What is told of runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// What a run was asked for with, its imports, and what became of them
+    Show {
+        /// The run, by its id or the beginning of it
+        #[arg(value_name = "RUN")]
+        run: String,
+
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "its flags say it")]
+        told: ToldArguments,
+    },
+}
+
+/// How it is told.
+#[derive(Args, Debug)]
+pub struct ToldArguments {
+    /// Tell as JSON
     #[arg(long)]
     pub json: bool,
 
@@ -24,7 +48,7 @@ pub struct RunsArguments {
 #[derive(Args, Debug)]
 #[command(after_help = VERIFY)]
 pub struct VerifyArguments {
-    /// The run, as `sluice runs` lists it
+    /// The run, as `sluice runs` lists it, or the beginning of its id
     #[arg(value_name = "RUN")]
     pub run: String,
 
@@ -46,7 +70,7 @@ pub struct VerifyArguments {
 #[derive(Args, Debug)]
 #[command(after_help = UNDO)]
 pub struct UndoArguments {
-    /// The run, as `sluice runs` lists it
+    /// The run, as `sluice runs` lists it, or the beginning of its id
     #[arg(value_name = "RUN")]
     pub run: String,
 
@@ -58,6 +82,10 @@ pub struct UndoArguments {
     #[allow(missing_docs, reason = "the heading in the help says it")]
     pub reach: ReachArguments,
 }
+
+const RUNS: &str = "\
+Recorded are runs into projects of Label Studio, and all runs that are given an id with `--run-id`. What another run has \
+put into a folder or a bucket, its own `manifest.json` says.";
 
 const VERIFY: &str = "\
 Every import is counted where it is: `ok`; `missing`, fewer tasks than were sent; `twice`, more; `annotations lost` and \

@@ -13,7 +13,8 @@ use super::target::Target;
 use super::{Before, LabelStudio};
 use crate::deliver::{Begin, Run};
 use crate::error::{Code, Error, Result};
-use crate::journal::{Change, Entry, RunLog, RunState, SourceIdentity, State};
+use crate::journal::claim::identities;
+use crate::journal::{Change, Claim, Entry, RunLog, RunState, SourceIdentity, State};
 use crate::place::Place;
 use crate::read::seen::Seen;
 use crate::source::{Location, Source};
@@ -71,18 +72,45 @@ impl LabelStudio {
     fn find(&self) -> Result<(RunLog, bool)> {
         let target = &self.target;
         let asked = &self.asked;
+        let changed = |log: &RunLog| -> Result<Option<(SourceIdentity, Change)>> {
+            let unknown =
+                |source: &Source| matches!(source.location, Location::Stdin | Location::Redis(_));
+            let over = log.run().state == RunState::Done;
+            match log.sources()?.into_iter().next() {
+                // There may be something new in it.
+                Some(first) if over && asked.sources.iter().any(unknown) => {
+                    Ok(Some((first, Change::Time)))
+                }
+                _ => log.change_in(&asked.sources),
+            }
+        };
+        if asked.named {
+            let claim = Claim {
+                run: &asked.run,
+                plan: &asked.plan,
+                target,
+                sources: &asked.sources,
+                accept_changed_sources: asked.accept_changed_sources,
+            };
+            if let Some(log) = self.journal.take(&claim)? {
+                return Ok((log, true));
+            }
+        }
         if !asked.again {
             let mut runs = self.journal.runs()?;
             runs.retain(|run| run.target == *target && run.state != RunState::Undone);
             let same = runs.iter().rev().find(|run| run.plan_digest == asked.plan);
             if let Some(same) = same {
                 let mut log = self.journal.reopen(&same.id)?;
-                match (same.state, self.changed(&log)?) {
+                match (same.state, changed(&log)?) {
+                    (RunState::Open | RunState::Failed, _) if asked.named => {
+                        return Err(another_id(&same.id));
+                    }
                     (_, None) => return Ok((log, true)),
                     // It is over, and there is something new to bring.
                     (RunState::Done, Some(_)) => {}
                     (_, Some(_)) if asked.accept_changed_sources => {
-                        log.accept_sources(&self.identities()?)?;
+                        log.accept_sources(&identities(&asked.sources)?)?;
                         log.finish(RunState::Open)?;
                         return Ok((log, true));
                     }
@@ -94,7 +122,7 @@ impl LabelStudio {
                     sources.iter().map(|source| source.name.clone()).collect()
                 };
                 if !log.deliveries()?.is_empty()
-                    && names(&log.sources()?) == names(&self.identities()?)
+                    && names(&log.sources()?) == names(&identities(&asked.sources)?)
                 {
                     return Err(other_options(&other.id));
                 }
@@ -105,37 +133,9 @@ impl LabelStudio {
             &asked.plan,
             target,
             &asked.options,
-            &self.identities()?,
+            &identities(&asked.sources)?,
         )?;
         Ok((log, false))
-    }
-
-    /// The first source that is not what it was when the run began. Of standard input and of a Redis nothing is known: what was read
-    /// of it then is compared while it is read again.
-    fn changed(&self, log: &RunLog) -> Result<Option<(SourceIdentity, Change)>> {
-        for known in log.sources()? {
-            let source = self.asked.sources.get(known.id.0 as usize);
-            let change = match source.map(|source| &source.location) {
-                Some(Location::File(path)) => known.change_in_file(path)?,
-                Some(Location::Remote(remote)) => known.change_in_remote(remote),
-                Some(Location::Member(member)) => known.change_in_member(member),
-                Some(Location::Stdin | Location::Redis(_)) if log.run().state == RunState::Done => {
-                    Some(Change::Time)
-                }
-                // Of a file that is not opened the task has no more than the address.
-                Some(
-                    Location::Stdin
-                    | Location::Redis(_)
-                    | Location::Referred
-                    | Location::Presigned(..),
-                ) => None,
-                None => Some(Change::Name),
-            };
-            if let Some(change) = change {
-                return Ok(Some((known, change)));
-            }
-        }
-        Ok(None)
     }
 
     /// How standard input, or a Redis, is to be known when it is read again. Files were compared already, and are read from where
@@ -154,22 +154,6 @@ impl LabelStudio {
             .find(|known| known.id == place.source);
         let prefix = known.and_then(|known| known.prefix);
         Ok(Some(prefix.map_or_else(Seen::default, Seen::expecting)))
-    }
-
-    fn identities(&self) -> Result<Vec<SourceIdentity>> {
-        let identity = |source: &Source| match &source.location {
-            Location::File(path) => SourceIdentity::of_file(source.id, &source.name, path),
-            Location::Remote(remote) => {
-                Ok(SourceIdentity::of_remote(source.id, &source.name, remote))
-            }
-            Location::Member(member) => {
-                Ok(SourceIdentity::of_member(source.id, &source.name, member))
-            }
-            Location::Stdin | Location::Redis(_) | Location::Referred | Location::Presigned(..) => {
-                Ok(SourceIdentity::named(source.id, &source.name))
-            }
-        };
-        self.asked.sources.iter().map(identity).collect()
     }
 
     /// Brings an import that was cut off to an outcome, by looking at what the server has of it.
@@ -250,6 +234,17 @@ impl Upload {
             bytes: intent.bytes as usize,
         }
     }
+}
+
+fn another_id(run: &str) -> Error {
+    Error::new(
+        Code::Usage,
+        format!("run `{run}` brought part of these sources here, by another id"),
+    )
+    .help(format!(
+        "go on with `--run-id {run}`, take back what it brought with `sluice undo {run}`, or bring everything again with \
+         `--again`"
+    ))
 }
 
 fn other_options(run: &str) -> Error {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::LabelStudio;
-use super::send::{Sender, prefix};
+use super::send::{Sender, is_of};
 use super::settle::{Committed, Doubt, Upload, told};
 use crate::deliver::Run;
 use crate::error::{Code, Error, Result};
@@ -91,13 +91,12 @@ impl LabelStudio {
     /// Removes uploads of the run that no tasks were made of, since another was made in their place. Nothing rests on
     /// it: what cannot be removed stays.
     async fn tidy(&self, log: &RunLog, known: &BTreeSet<(String, u64)>) {
-        let prefix = prefix(&log.run().id);
         for target in self.projects.targets() {
             let Ok(mut uploads) = target.project.uploads().await else {
                 continue;
             };
             uploads.retain(|upload| {
-                upload.name().starts_with(&prefix)
+                is_of(&log.run().id, upload.name())
                     && !known.contains(&(target.name.clone(), upload.id))
             });
             for upload in uploads {

@@ -61,6 +61,8 @@ const SLACK: f64 = 1.25;
 pub struct Asked {
     /// The id of the run, if it is a new one.
     pub run: String,
+    /// The id was chosen by the user: a run that has it is gone on with, and no other.
+    pub named: bool,
     /// The digest of all that decides what its tasks are.
     pub plan: String,
     /// Its sources.

@@ -3,6 +3,7 @@
 //! One slot of the throttle is one attempt: the upload and the first commit of it. What fails without having stored
 //! anything is tried again at the next slot; what may have stored something is settled first ([`super::settle`]).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,9 @@ use crate::stopwatch::Stopwatch;
 
 /// Characters of an import's digest in its name: enough that no two of a run are alike.
 const NAME_DIGEST: usize = 12;
+
+/// Letters of a run's id in an upload's name: the server keeps 60, and all of the rest must be among them.
+const NAME_RUN: usize = 28;
 
 /// Uploads of one import that may break without an answer before it is taken to be too large: a proxy that refuses
 /// early closes the connection before its 413 is seen.
@@ -112,7 +116,7 @@ impl Sender<'_> {
             cancelled,
             bytes: content.len() as u64,
             target: self.target.name.clone(),
-            name: format!("{}{number:06}-{}.json", prefix(run), &blake3[..NAME_DIGEST]),
+            name: name(run, number, &blake3),
             blake3,
             read: self.seen.and_then(Seen::snapshot),
         };
@@ -215,9 +219,35 @@ impl Sender<'_> {
     }
 }
 
-/// What the names of all uploads of a run begin with.
-pub(crate) fn prefix(run: &str) -> String {
-    format!("sluice-{run}-")
+/// What an upload of a run is called: by the run, the import's number, and the digest of its bytes.
+fn name(run: &str, number: u64, blake3: &str) -> String {
+    let digest = &blake3[..NAME_DIGEST];
+    format!("sluice-{}-{number:06}-{digest}.json", tag(run))
+}
+
+/// Whether an upload is of this run. The part after the run has one shape, so that no run's uploads are taken for those
+/// of another whose id goes on after its own.
+pub(crate) fn is_of(run: &str, name: &str) -> bool {
+    let rest = name.strip_prefix("sluice-");
+    let rest = rest.and_then(|rest| rest.strip_prefix(&*tag(run))?.strip_prefix('-'));
+    let parts = rest.and_then(|rest| rest.strip_suffix(".json")?.split_once('-'));
+    parts.is_some_and(|(number, digest)| {
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+        number.len() >= 6
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && digest.len() == NAME_DIGEST
+            && digits(digest)
+    })
+}
+
+/// A run's id as it stands in names, of which the server keeps only so much.
+fn tag(run: &str) -> Cow<'_, str> {
+    if run.len() <= NAME_RUN {
+        return Cow::Borrowed(run);
+    }
+    let digest = blake3::hash(run.as_bytes()).to_hex();
+    let kept: String = run.chars().take(NAME_RUN - NAME_DIGEST - 1).collect();
+    Cow::Owned(format!("{kept}_{}", &digest[..NAME_DIGEST]))
 }
 
 /// The upload of an import whose answer was lost, if the server has it whole.

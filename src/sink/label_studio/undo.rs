@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::recorded::Recorded;
-use super::send::{interrupted, prefix};
+use super::send::{interrupted, is_of};
 use super::settle::Upload;
 use super::target::Target;
 use super::verify::{Verdict, quiet};
@@ -87,10 +87,9 @@ impl Recorded {
     }
 
     async fn named(&self, target: &Target) -> Result<Vec<u64>> {
-        let prefix = prefix(&self.log.run().id);
         let uploads = target.project.uploads().await;
         let mut uploads = uploads.map_err(Failure::into_error)?;
-        uploads.retain(|upload| upload.name().starts_with(&prefix));
+        uploads.retain(|upload| is_of(&self.log.run().id, upload.name()));
         Ok(uploads.into_iter().map(|upload| upload.id).collect())
     }
 
