@@ -239,6 +239,12 @@ impl Error {
         self.0.spot.as_ref()
     }
 
+    /// How to mend it, if there is a way.
+    #[must_use]
+    pub fn how_to_mend(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
     /// The process's exit code for this error.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

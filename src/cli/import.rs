@@ -22,6 +22,7 @@ use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::archive::{self, Looking};
 use crate::read::column_types::CsvTypes;
+use crate::report::log;
 use crate::source::local;
 
 /// The part of a run's memory that a table to join may take besides.
@@ -91,8 +92,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     if let Some(shard) = arguments.shard {
         shard.take(&mut listing.sources);
     }
-    if !arguments.delivery.quiet {
-        listing.told.iter().for_each(|line| eprintln!("{line}"));
+    if !arguments.delivery.watching.quiet {
+        listing
+            .told
+            .iter()
+            .for_each(|line| log::tell(format_args!("{line}")));
     }
     let mapping = Mapping::new(
         fields.pick.clone(),

@@ -18,6 +18,7 @@ mod predicting;
 mod recorded;
 mod server;
 mod table;
+mod watching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,20 +28,28 @@ use clap::Parser;
 use self::args::{Arguments, Command};
 use crate::in_order::WORKER;
 use crate::pipeline::READER;
+use crate::report::log;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(words) {
+    let words: Vec<_> = words.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
+        Err(e) if e.use_stderr() => {
+            log::begin(watching::format_in(&words));
+            watching::refuse(&e);
+            return ExitCode::from(2);
+        }
         Err(e) => {
             // Help and version are data the user asked for, and go to standard output; the rest is talk.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            return ExitCode::SUCCESS;
         }
     };
+    log::begin(arguments.log_format);
     quiet_workers();
-    let outcome = match &arguments.command {
+    let outcome = watching::listen(&arguments.command).and_then(|()| match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
         Command::Push(arguments) => push::run(arguments),
         Command::Commit(arguments) => commit::run(arguments),
@@ -49,11 +58,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Undo(arguments) => undo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
-    };
+    });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error}");
+            log::fail(&error);
             ExitCode::from(error.exit_code())
         }
     }

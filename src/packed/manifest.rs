@@ -29,7 +29,7 @@ pub struct Manifest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<u64>,
     bytes: u64,
-    imports: &'a [Receipt],
+    imports: Vec<&'a Receipt>,
 }
 
 impl<'a> Manifest<'a> {
@@ -51,7 +51,11 @@ impl<'a> Manifest<'a> {
             rejects: report.totals.rejects,
             duplicates: (plan.normalizer.dedupe.is_some()).then_some(report.totals.duplicates),
             bytes: report.totals.bytes,
-            imports: &report.deliveries,
+            imports: report
+                .deliveries
+                .iter()
+                .map(|delivery| &delivery.receipt)
+                .collect(),
         })
     }
 

@@ -162,6 +162,7 @@ impl Sink for Directory {
             Ok(vec![Receipt {
                 name,
                 import: import.about,
+                times: None,
             }])
         };
         async { super::join(tokio::task::spawn_blocking(finish).await) }.boxed()

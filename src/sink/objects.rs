@@ -325,6 +325,7 @@ impl Sink for Objects {
             Ok(vec![Receipt {
                 name,
                 import: about,
+                times: None,
             }])
         }
         .boxed()

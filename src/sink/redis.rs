@@ -124,6 +124,7 @@ impl Target {
         Ok(Receipt {
             name,
             import: about,
+            times: None,
         })
     }
 
