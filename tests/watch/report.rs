@@ -12,7 +12,7 @@ fn shape(value: &Value, at: &str, all: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let own = NAMED.iter().any(|named| at == *named);
+                let own = NAMED.contains(&at);
                 let name = if own { "*" } else { name };
                 let below = if at.is_empty() {
                     name.to_owned()

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Markup is written by [`maud`], which escapes whatever is put into it; text from outside is put in as
-//! [`Foreign`](foreign::Foreign) besides, so that no sign in it changes how the page reads. However long a run was, and
+//! `Foreign` besides, so that no sign in it changes how the page reads. However long a run was, and
 //! whatever was rejected, the page is of bounded size.
 
 mod bins;
