@@ -3,6 +3,7 @@
 //! Only the reader acquires, and it acquires before it reads. A permit is given back by dropping it, which the batcher
 //! does when it has taken a chunk's tasks: so nothing that waits for the target ever holds what the reader waits for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::stop::Stop;
@@ -32,6 +33,7 @@ pub fn share(bytes: usize, ahead: usize) -> usize {
 pub struct Budget {
     total: usize,
     used: Mutex<usize>,
+    shares: AtomicUsize,
     given_back: Condvar,
 }
 
@@ -52,6 +54,7 @@ impl Budget {
         let budget = Arc::new(Budget {
             total,
             used: Mutex::new(0),
+            shares: AtomicUsize::new(0),
             given_back: Condvar::new(),
         });
         let waker = Arc::clone(&budget);
@@ -76,6 +79,7 @@ impl Budget {
         while !stop.is_tripped() {
             if *used == 0 || used.saturating_add(bytes) <= self.total {
                 *used = used.saturating_add(bytes);
+                self.shares.fetch_add(1, Ordering::Relaxed);
                 return Ok(Held {
                     budget: Arc::clone(self),
                     bytes,
@@ -100,6 +104,12 @@ impl Budget {
     pub fn in_flight(&self) -> usize {
         *self.lock()
     }
+
+    /// How many shares are out now.
+    #[must_use]
+    pub fn shares(&self) -> usize {
+        self.shares.load(Ordering::Relaxed)
+    }
 }
 
 impl Held {
@@ -115,6 +125,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        self.budget.shares.fetch_sub(1, Ordering::Relaxed);
         self.resize(0);
     }
 }

@@ -243,7 +243,7 @@ impl Error {
 
     /// How to mend it, if there is a way.
     #[must_use]
-    pub fn help_text(&self) -> Option<&str> {
+    pub fn how_to_mend(&self) -> Option<&str> {
         self.0.help.as_deref()
     }
 

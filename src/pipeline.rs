@@ -1,5 +1,5 @@
 //! The only file that makes threads, channels and the runtime, but for the thread that fetches what is remote
-//! ([`crate::source::remote::thread`]).
+//! ([`crate::source::remote::thread`]), and those that look at the run and hold up nobody ([`crate::report`]).
 //!
 //! ```text
 //! reader thread ── budget ──▶ pool, depth 4 × workers ──▶ batcher thread ── imports(1) ──▶ deliver (tokio)
@@ -37,6 +37,7 @@ use self::batching::{Asked, Downstream, batch};
 use self::reading::read;
 use crate::batch::Batcher;
 use crate::batch::known::Known;
+use crate::deliver::times;
 use crate::deliver::{self, Begin, Receipt, Sink};
 use crate::error::{Code, Error, Result};
 use crate::in_order;
@@ -128,6 +129,7 @@ fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>
         in_order::timed_pool(plan.threads, depth, Chunk::ahead, &stages.decode, work)?;
     stages.deliver.start(1);
     let (imports, imports_in) = mpsc::channel(1);
+    let _ = around.watch.gauges.imports.set(imports.downgrade());
     let (asked, asked_in) = mpsc::unbounded_channel();
     let (wanted, seen) = (sink.wanted(), sink.seen());
 
@@ -295,6 +297,10 @@ impl deliver::Run for Around {
 
     fn stopwatch(&self) -> Option<&Stopwatch> {
         Some(&self.watch.stages.deliver)
+    }
+
+    fn came_of_it(&self, outcome: times::Outcome) {
+        self.watch.counters.came_of_it(outcome);
     }
 
     fn stopped(&self) -> BoxFuture<'_, ()> {

@@ -31,6 +31,17 @@ pub struct Spent {
     pub waiting_for_room: Duration,
 }
 
+/// Whether a stage's time is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its threads have not begun.
+    Never,
+    /// They are there.
+    Running,
+    /// They have ended.
+    Stopped,
+}
+
 #[derive(Debug, Default)]
 struct Hand {
     /// Up to when the time is in `spent`; nothing while no time is added up.
@@ -120,6 +131,17 @@ impl Stopwatch {
         let mut hand = self.hand();
         hand.turn();
         hand.parked -= 1;
+    }
+
+    /// Whether its time is added up.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let hand = self.hand();
+        match (hand.since, hand.spent.threads) {
+            (Some(_), _) => State::Running,
+            (None, 0) => State::Never,
+            (None, _) => State::Stopped,
+        }
     }
 
     /// What has been added up, until now if it goes on.

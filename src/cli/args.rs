@@ -7,6 +7,7 @@ mod runs;
 mod serve;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,10 +27,12 @@ use crate::plan::{Sample, Tolerance};
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
+use crate::report::exposed;
+use crate::report::log::Format;
 use crate::sink::label_studio::spread::TITLE;
 use crate::sink::objects::Layout;
 use crate::source::address::Prefix;
-use crate::source::sniff::Format;
+use crate::source::sniff;
 
 /// Stream large files into Label Studio.
 #[derive(Debug, Parser)]
@@ -42,6 +45,9 @@ pub struct Arguments {
     /// The file with options that are not given as flags; `sluice.toml` in the working directory if it is there
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What lines on standard error look like; with `json` each is an object
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text", help_heading = WATCHING)]
+    pub log_format: Format,
 }
 
 /// The commands.
@@ -149,7 +155,7 @@ pub struct ImportArguments {
 pub struct ReadingArguments {
     /// The format of all sources, where content and name do not tell it
     #[arg(long)]
-    pub format: Option<Format>,
+    pub format: Option<sniff::Format>,
 
     /// The character between cells of CSV, where it is not found out: `,` `;` `|` or `tab`
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
@@ -374,22 +380,40 @@ pub struct DeliveryArguments {
     #[arg(long)]
     pub json: bool,
 
-    /// Write a report of the run as JSON to FILE, or to standard output with `-`
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-
     /// All words of the command line, what the environment and a file add to it included.
     #[arg(skip)]
     pub words: Vec<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub watching: WatchingArguments,
+}
+
+/// What is told of a run, while it goes and after it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = WATCHING)]
+pub struct WatchingArguments {
+    /// Write a report of the run to FILE: a page where its name ends in `.html`, JSON otherwise, and to standard output
+    /// with `-`; may be given twice
+    #[arg(long, value_name = "FILE")]
+    pub report: Vec<PathBuf>,
+
+    /// Serve metrics for Prometheus while the run goes, at a PORT of this machine alone, or at IP:PORT
+    #[arg(long, value_name = "ADDRESS", value_parser = exposed::address)]
+    pub metrics: Option<SocketAddr>,
 
     /// Show errors only
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Tell what is done: sources, formats, files left out
+    /// Tell what is done: sources, imports, all files left out; twice: every request for an import. `SLUICE_LOG` chooses
+    /// more finely, as in `SLUICE_LOG=sluice::sink=debug`
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
+
+/// The heading of what is told of a run.
+const WATCHING: &str = "Watching";
 
 /// The heading of what is about servers.
 const SERVER: &str = "Label Studio";

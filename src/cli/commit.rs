@@ -6,6 +6,7 @@ use super::args::CommitArguments;
 use crate::error::Result;
 use crate::packed::commit::{self, Committed};
 use crate::packed::home::Home;
+use crate::report::log;
 use crate::sink::directory::MANIFEST;
 
 /// Runs the command; gives the exit code.
@@ -24,12 +25,12 @@ pub fn run(arguments: &CommitArguments) -> Result<u8> {
     } else {
         "was there already"
     };
-    eprintln!(
+    log::tell(format_args!(
         "{} tasks in {} imports of {shards} shards, {} rejected; {} {done}",
         HumanCount(manifest.tasks),
         HumanCount(manifest.imports.len() as u64),
         HumanCount(manifest.rejects),
         home.shown(MANIFEST)
-    );
+    ));
     Ok(if manifest.rejects > 0 { 3 } else { 0 })
 }

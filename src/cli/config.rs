@@ -12,6 +12,7 @@ use crate::label_studio::project::Project;
 use crate::labelling_config::LabellingConfig;
 use crate::labelling_config::prediction::Members;
 use crate::pipeline::alone;
+use crate::report::log;
 
 /// What is known of what tasks are to fit.
 pub(super) struct Known {
@@ -87,9 +88,9 @@ fn from_server(
                 first = Some((xml, members));
             }
             Some((known, _)) if given.is_none() && *known != xml => {
-                eprintln!(
-                    "warning: the projects differ in their labelling configs; tasks are held to the first one's"
-                );
+                log::warn(format_args!(
+                    "the projects differ in their labelling configs; tasks are held to the first one's"
+                ));
             }
             Some(_) => {}
         }

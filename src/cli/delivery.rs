@@ -3,8 +3,7 @@
 mod by_id;
 
 use std::cell::OnceCell;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -15,6 +14,7 @@ use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
 use super::last_line::LastLine;
 use super::server::{self, Access};
+use super::watching::{self, Watchers};
 use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
@@ -24,9 +24,8 @@ use crate::packed::manifest::{Manifest, same_but_run};
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::plan::shard::Shard;
-use crate::report::progress::Shown;
 use crate::report::summary::summary;
-use crate::report::{Media, Report, Totals, VERSION, Watch};
+use crate::report::{Media, Report, Totals, Watch, log};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
@@ -171,8 +170,8 @@ impl Named {
         Ok(match self {
             Named::Objects(address) => {
                 let objects = Objects::new(&address, layout, overwrite, &plan.run)?;
-                if !arguments.quiet {
-                    eprintln!("{}", objects.told());
+                if !arguments.watching.quiet {
+                    log::tell(format_args!("{}", objects.told()));
                 }
                 Target::Objects(Box::new(objects))
             }
@@ -274,45 +273,31 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         arguments,
         last,
     } = delivery;
+    watching::check_reports(&arguments.watching.report)?;
     let plan = Arc::new(by_id::named(plan, arguments));
     let mut target = named.open(arguments, placing, &plan)?;
     let Standing::ToDo(taken) = by_id::stand(arguments, &plan, &mut target, last)? else {
         return Ok((0, last.came_to.tasks));
     };
     let target = Arc::new(target);
-    if !arguments.quiet {
-        left_out(&plan, arguments.verbose > 0);
+    if !arguments.watching.quiet {
+        left_out(&plan, arguments.watching.verbose > 0);
     }
+    let paced = matches!(&*target, Target::LabelStudio(_));
+    let mut facts = watching::facts(&plan, arguments, started, paced);
     let doing = Arc::clone(&target);
-    let watch = Arc::new(Watch::new(move || match &*doing {
+    let watch = Arc::new(Watch::new(started, move || match &*doing {
         Target::LabelStudio(projects) => projects.doing(),
         Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => None,
     }));
-    let bytes = plan.sources.iter().map(|source| source.bytes).sum();
-    let shown = Shown::start(&watch, bytes, arguments.quiet);
+    let watchers = Watchers::start(&watch, &facts, &arguments.watching)?;
     let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), &watch);
-    drop(shown);
+    drop(watchers);
 
-    let totals = watch.counters.totals();
-    let report = Report {
-        version: VERSION,
-        run: match &*target {
-            Target::LabelStudio(projects) => projects.run_id().to_owned(),
-            Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => {
-                plan.run.clone()
-            }
-        },
-        complete: error.is_none(),
-        error: error.as_ref().map(ToString::to_string),
-        totals,
-        bytes_read: watch
-            .progress
-            .bytes
-            .load(std::sync::atomic::Ordering::Relaxed),
-        seconds: started.elapsed(),
-        stages: watch.account(),
-        deliveries: receipts,
-    };
+    if let Target::LabelStudio(projects) = &*target {
+        projects.run_id().clone_into(&mut facts.run);
+    }
+    let report = Report::of(&watch, facts, receipts, error.as_ref());
     let error = error.or_else(|| not_conserved(&report.totals));
     let written = match &*target {
         // What was asked for cannot be: the folder is left as it was, for the next try.
@@ -329,22 +314,20 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     };
     let ended = error.as_ref().or(written.as_ref().err());
     by_id::came_to(&report, &target, last, taken, ended)?;
-    if let Some(path) = &arguments.report {
-        write_report(path, &report)?;
-    }
-    if !arguments.quiet {
+    watching::write_reports(&arguments.watching.report, &report)?;
+    if !arguments.watching.quiet {
         if let Target::LabelStudio(projects) = &*target {
             server::tell(projects);
         }
         if let (Target::Redis(redis), None) = (&*target, &error) {
             let (written, there) = redis.done();
-            eprintln!(
+            log::tell(format_args!(
                 "{} keys written, {} were there already",
                 HumanCount(written),
                 HumanCount(there)
-            );
+            ));
             if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
-                eprintln!("rejects are in {}", path.display());
+                log::tell(format_args!("rejects are in {}", path.display()));
             }
         }
         if plan.media_check.is_some() && error.is_none() {
@@ -352,10 +335,14 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         }
         if let (Some(inline), None) = (&plan.normalizer.inline, &error) {
             let inlined = watch.inlined.load(std::sync::atomic::Ordering::Relaxed);
-            eprintln!("{} texts inlined: {}", HumanCount(inlined), told(inline));
+            log::tell(format_args!(
+                "{} texts inlined: {}",
+                HumanCount(inlined),
+                told(inline)
+            ));
         }
         if error.is_none() || report.totals.records > 0 {
-            eprintln!("{}", summary(&report, &to.join(" ")));
+            log::tell(format_args!("{}", summary(&report, &to.join(" "))));
         }
     }
     match error {
@@ -390,11 +377,11 @@ fn left_out(plan: &Plan, all: bool) {
         } else {
             ""
         };
-        eprintln!(
+        log::tell(format_args!(
             "left out {} {what}: {}{more}{help}",
             files.len(),
             names.join(", ")
-        );
+        ));
     };
     told(&unknown, "files whose names tell no format", "");
     let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
@@ -405,19 +392,21 @@ fn left_out(plan: &Plan, all: bool) {
 fn looked_at(media: &Media) {
     let count = |count: &AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
     let (asked, dead) = (count(&media.asked), count(&media.dead));
-    eprintln!(
+    log::tell(format_args!(
         "{} media asked for, {} of them not there",
         HumanCount(asked),
         HumanCount(dead)
-    );
+    ));
     let passed_over = count(&media.passed_over);
     if passed_over > 0 {
-        eprintln!(
-            "warning: {} references are no addresses of the web, and were not looked at",
+        log::warn(format_args!(
+            "{} references are no addresses of the web, and were not looked at",
             HumanCount(passed_over)
-        );
+        ));
     } else if asked == 0 {
-        eprintln!("warning: `--media-check` found no reference to look at");
+        log::warn(format_args!(
+            "`--media-check` found no reference to look at"
+        ));
     }
 }
 
@@ -434,23 +423,6 @@ fn not_conserved(totals: &Totals) -> Option<Error> {
         Error::new(
             Code::Internal,
             format!("{records} records became {tasks} tasks, {rejects} rejects and {duplicates} duplicates"),
-        )
-    })
-}
-
-fn write_report(path: &Path, report: &Report) -> Result<()> {
-    let mut json = serde_json::to_vec_pretty(report)
-        .map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
-    json.push(b'\n');
-    let outcome = if path == Path::new("-") {
-        std::io::stdout().write_all(&json)
-    } else {
-        std::fs::write(path, &json)
-    };
-    outcome.map_err(|e| {
-        Error::new(
-            Code::TargetWrite,
-            format!("cannot write the report to `{}`: {e}", path.display()),
         )
     })
 }

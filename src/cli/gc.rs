@@ -6,6 +6,7 @@ use super::args::GcArguments;
 use super::table::print;
 use crate::error::Result;
 use crate::packed::leftovers::{Leftover, leftovers};
+use crate::report::log;
 
 /// Runs the command; gives the exit code. The names go to standard output, one a line.
 ///
@@ -20,11 +21,11 @@ pub fn run(arguments: &GcArguments) -> Result<u8> {
         print(&format!("{}\n", home.shown(name)))?;
     }
     let bytes = left.iter().map(|leftover| leftover.bytes).sum();
-    eprintln!(
+    log::tell(format_args!(
         "{} files ({}) that no manifest names{}",
         HumanCount(left.len() as u64),
         DecimalBytes(bytes),
         if arguments.dry_run { "" } else { " removed" }
-    );
+    ));
     Ok(0)
 }

@@ -26,6 +26,7 @@ use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::archive::{self, Looking};
 use crate::read::column_types::CsvTypes;
+use crate::report::log;
 use crate::source::local::{self, Listing, Taking};
 
 /// The part of a run's memory that a table to join may take besides.
@@ -66,8 +67,8 @@ fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
     // What is written is all there.
     if let Some(sync) = sync.filter(|_| tasks > 0) {
         let synced = sync.run(arguments, tasks)?;
-        if !arguments.delivery.quiet {
-            eprintln!("{}", sync::told(&synced));
+        if !arguments.delivery.watching.quiet {
+            log::tell(format_args!("{}", sync::told(&synced)));
         }
     }
     Ok(code)
@@ -118,8 +119,11 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     if let Some(shard) = arguments.shard {
         shard.take(&mut listing.sources);
     }
-    if !arguments.delivery.quiet {
-        listing.told.iter().for_each(|line| eprintln!("{line}"));
+    if !arguments.delivery.watching.quiet {
+        listing
+            .told
+            .iter()
+            .for_each(|line| log::tell(format_args!("{line}")));
     }
     let mapping = Mapping::new(
         fields.pick.clone(),

@@ -120,7 +120,7 @@ impl LastLine {
             code: error.code().as_str(),
             message: error.message().to_owned(),
             place: error.spot().map(ToString::to_string),
-            help: error.help_text().map(str::to_owned),
+            help: error.how_to_mend().map(str::to_owned),
         });
         let json = serde_json::to_string(self)
             .map_err(|e| Error::new(Code::Internal, format!("no last line: {e}")))?;

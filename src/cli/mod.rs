@@ -24,6 +24,7 @@ mod run_ids;
 mod server;
 mod sync;
 mod table;
+mod watching;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,14 +34,18 @@ use clap::Parser;
 use self::args::{Arguments, Command, ConfigArguments, ConfigCommand};
 use crate::in_order::WORKER;
 use crate::pipeline::READER;
+use crate::report::log;
 
 /// Runs the command line `words`, program name first, and gives the exit code.
 #[must_use]
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words = match settings::settle(words.into_iter().collect(), &settings::Process) {
+    let words: Vec<_> = words.into_iter().collect();
+    let format = watching::format_in(&words);
+    let words = match settings::settle(words, &settings::Process) {
         Ok(words) => words,
         Err(error) => {
-            eprintln!("{error}");
+            log::begin(format);
+            log::fail(&error);
             return ExitCode::from(error.exit_code());
         }
     };
@@ -51,14 +56,20 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
                 .asked_with(words.get(1..).unwrap_or_default());
             arguments
         }
+        Err(e) if e.use_stderr() => {
+            log::begin(watching::format_in(&words));
+            watching::refuse(&e);
+            return ExitCode::from(2);
+        }
         Err(e) => {
             // Help and version are data the user asked for, and go to standard output; the rest is talk.
             let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            return ExitCode::SUCCESS;
         }
     };
+    log::begin(arguments.log_format);
     quiet_workers();
-    let outcome = match &arguments.command {
+    let outcome = watching::listen(&arguments.command).and_then(|()| match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
         Command::Push(arguments) => push::run(arguments),
         Command::Commit(arguments) => commit::run(arguments),
@@ -72,11 +83,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             let ConfigCommand::Show(words) = what;
             settings::show::run(words, arguments.config.as_deref())
         }
-    };
+    });
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{error}");
+            log::fail(&error);
             ExitCode::from(error.exit_code())
         }
     }

@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::packed::Packed;
 use crate::plan::Plan;
 use crate::read::Reading;
+use crate::report::log;
 use crate::source::local;
 use crate::source::sniff::Format;
 
@@ -35,9 +36,12 @@ fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
         .help("give the project's address as the browser shows it, such as `http://localhost:8080/projects/7`"));
     }
     let packed = Packed::open(&arguments.packed)?;
-    if !arguments.delivery.quiet {
+    if !arguments.delivery.watching.quiet {
         let place = packed.home().shown("");
-        eprintln!("checking {} imports packed in {place}", packed.len());
+        log::tell(format_args!(
+            "checking {} imports packed in {place}",
+            packed.len()
+        ));
     }
     packed.check()?;
     let plan = plan(arguments, &packed, named.framing())?;

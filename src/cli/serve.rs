@@ -11,6 +11,7 @@ use super::args::ServeArguments;
 use crate::error::{Code, Error, Result};
 use crate::partial_file::PartialFile;
 use crate::pipeline::alone;
+use crate::report::log;
 use crate::serve::Server;
 use crate::serve::folder::Folder;
 use crate::source::address::Prefix;
@@ -92,18 +93,21 @@ fn lines(
 fn tell(arguments: &ServeArguments, at: SocketAddr, prefix: &Prefix, listed: Option<u64>) {
     let ServeArguments { folder, list, .. } = arguments;
     if !at.ip().is_loopback() {
-        eprintln!("warning: whoever reaches {at} can read these files");
+        log::warn(format_args!("whoever reaches {at} can read these files"));
     }
     if let Some((count, path)) = listed
         .zip(list.as_ref())
         .filter(|(_, p)| *p != Path::new("-"))
     {
-        eprintln!(
+        log::tell(format_args!(
             "{} addresses in {}; import them with `sluice import {}`",
             HumanCount(count),
             path.display(),
             path.display()
-        );
+        ));
     }
-    eprintln!("serving {} at {prefix} until Ctrl-C", folder.display());
+    log::tell(format_args!(
+        "serving {} at {prefix} until Ctrl-C",
+        folder.display()
+    ));
 }

@@ -1,6 +1,5 @@
 //! What all commands that talk to a Label Studio server have in common.
 
-use std::io::Write;
 use std::time::Duration;
 
 use indicatif::HumanCount;
@@ -14,6 +13,7 @@ use crate::journal::{Journal, Run, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
+use crate::report::log;
 use crate::sink::label_studio::LabelStudio;
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
@@ -36,7 +36,7 @@ impl Access {
         let token = Token::from_environment()?;
         let plain = addresses.iter().filter_map(Address::warn_plain_http);
         for warning in plain.chain(token.warning().map(str::to_owned)) {
-            eprintln!("warning: {warning}");
+            log::warn(format_args!("{warning}"));
         }
         let settings = Settings {
             ca_cert: arguments.ca_cert.clone(),
@@ -135,19 +135,16 @@ fn without_password(word: &str) -> String {
 
 /// Says what there was of a run before, and how to refer to it.
 pub(super) fn tell(projects: &LabelStudio) {
-    let mut err = std::io::stderr().lock();
     let run = projects.run_id();
-    let _ = match projects.before() {
-        Some(before) if before.complete => writeln!(
-            err,
+    match projects.before() {
+        Some(before) if before.complete => log::tell(format_args!(
             "run {run} has brought all {} tasks; `--again` brings them once more",
             HumanCount(before.tasks)
-        ),
-        Some(before) => writeln!(
-            err,
+        )),
+        Some(before) => log::tell(format_args!(
             "run {run} goes on: {} tasks were there",
             HumanCount(before.tasks)
-        ),
-        None => writeln!(err, "run {run}"),
-    };
+        )),
+        None => log::tell(format_args!("run {run}")),
+    }
 }

@@ -16,6 +16,7 @@ use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
 use crate::label_studio::storage::{Synced, TASKS_A_SECOND, Wanted};
 use crate::pipeline::alone;
+use crate::report::log;
 use crate::sink::objects::{Layout, TASKS};
 use crate::source::redis;
 use crate::source::remote::bucket::{Address as Bucket, Scheme};
@@ -62,9 +63,9 @@ impl Sync {
         let project = sync.project()?;
         alone(async |_| project.about().await.map_err(Failure::into_error))?;
         if arguments.fields.provenance {
-            eprintln!(
-                "warning: a source storage of Label Studio drops `meta`, and with it `meta.source`"
-            );
+            log::warn(format_args!(
+                "a source storage of Label Studio drops `meta`, and with it `meta.source`"
+            ));
         }
         Ok(Some(sync))
     }
@@ -85,13 +86,13 @@ impl Sync {
         let journal = server::journal(&arguments.delivery.server.reach.state)?;
         let throttle = Throttle::new(journal, &self.address.server_key(), INTERVAL);
         let project = self.project()?;
-        if !arguments.delivery.quiet {
+        if !arguments.delivery.watching.quiet {
             let seconds = tasks.div_ceil(TASKS_A_SECOND);
-            eprintln!(
+            log::tell(format_args!(
                 "the project reads {} tasks, of which a server was seen to make {TASKS_A_SECOND} a second: about {}",
                 HumanCount(tasks),
                 indicatif::HumanDuration(std::time::Duration::from_secs(seconds)),
-            );
+            ));
         }
         alone(async |run| {
             // Two that make tasks at once wedge a server.

@@ -1,6 +1,6 @@
 //! `sluice undo`: takes a run back.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use indicatif::HumanCount;
@@ -10,6 +10,7 @@ use super::server;
 use crate::error::{Code, Error, Result};
 use crate::journal::RunState;
 use crate::pipeline::alone;
+use crate::report::log;
 use crate::sink::label_studio::undo::Holding;
 
 /// Runs the command.
@@ -22,7 +23,7 @@ pub fn run(arguments: &UndoArguments) -> Result<u8> {
     let found = server::run_into_projects(&journal, run)?;
     let run = &found.id;
     if found.state == RunState::Undone {
-        eprintln!("run {run} was taken back already");
+        log::tell(format_args!("run {run} was taken back already"));
         return Ok(0);
     }
     let terminal = std::io::stdin().is_terminal();
@@ -35,17 +36,17 @@ pub fn run(arguments: &UndoArguments) -> Result<u8> {
     }
     let mut recorded = server::recorded(reach, Duration::ZERO, &journal, run)?;
     let holdings = alone(async |_| recorded.holdings().await)?;
-    eprintln!("{}", told(run, &holdings));
+    log::tell(format_args!("{}", told(run, &holdings)));
     if !yes && !agreed()? {
-        eprintln!("nothing was deleted");
+        log::tell(format_args!("nothing was deleted"));
         return Ok(0);
     }
     let mut gone = 0;
     alone(async |around| recorded.undo(around, |tasks| gone += tasks).await)?;
-    eprintln!(
+    log::tell(format_args!(
         "run {run} is taken back: {} tasks deleted",
         HumanCount(gone)
-    );
+    ));
     Ok(0)
 }
 
@@ -68,11 +69,11 @@ fn told(run: &str, holdings: &[Holding]) -> String {
 }
 
 fn agreed() -> Result<bool> {
-    eprint!("delete? [y/N] ");
+    log::ask("delete? [y/N] ");
     let mut answer = String::new();
-    std::io::stderr()
-        .flush()
-        .and_then(|()| std::io::stdin().lock().read_line(&mut answer))
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
         .map_err(|e| Error::new(Code::Usage, format!("cannot ask: {e}")))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }

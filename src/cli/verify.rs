@@ -14,7 +14,9 @@ use crate::pipeline::{self, Outcome, alone};
 use crate::place::Spot;
 use crate::plan::{Plan, Tolerance};
 use crate::report::Watch;
-use crate::report::progress::Shown;
+use crate::report::facts::{Expected, Facts};
+use crate::report::log;
+use crate::report::progress::{How, Shown};
 use crate::sink::label_studio::compare::{Compared, Comparison};
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::verify::{Counted, Repaired, Verdict};
@@ -134,12 +136,12 @@ fn repaired(recorded: &Recorded, wrong: &[Counted], counted: Vec<Counted>) -> Re
     alone(async |run| {
         for counted in wrong {
             let number = counted.entry.intent.number;
-            eprintln!(
+            log::tell(format_args!(
                 "import {number} is {}, committing it again",
                 counted.verdict
-            );
+            ));
             if let Repaired::Not(why) = recorded.repair(counted, run).await? {
-                eprintln!("import {number} is left as it is: {why}");
+                log::tell(format_args!("import {number} is left as it is: {why}"));
             }
         }
         recorded.count().await
@@ -150,8 +152,15 @@ fn repaired(recorded: &Recorded, wrong: &[Counted], counted: Vec<Counted>) -> Re
 fn compare(recorded: &Recorded, plan: &Arc<Plan>, chosen: BTreeSet<u64>) -> Result<Compared> {
     let comparison = Comparison::new(recorded, &plan.sources, chosen)?;
     let watch = Arc::new(Watch::default());
-    let bytes = plan.sources.iter().map(|source| source.bytes).sum();
-    let shown = Shown::start(&watch, bytes, false);
+    let facts = Facts {
+        sources: Expected::of(&plan.sources),
+        ..Facts::default()
+    };
+    let how = How {
+        shown: true,
+        recorded: false,
+    };
+    let shown = Shown::start(&watch, &facts, how);
     let Outcome { error, .. } = pipeline::run(plan, &comparison, &watch);
     drop(shown);
     match error {

@@ -5,20 +5,24 @@
 
 pub mod sizing;
 pub mod throttle;
+pub mod times;
 
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
+use tracing::{Instrument, info_span};
 
+use self::times::{Outcome, Times};
 use crate::batch::body::Store;
 use crate::batch::import::{About, Import};
 use crate::batch::limits::Wanted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::place::Place;
 use crate::read::seen::Seen;
 use crate::rejects::Reject;
@@ -81,6 +85,9 @@ pub trait Run: Sync {
         None
     }
 
+    /// Hears what came of sending an import, where that is not told by a receipt.
+    fn came_of_it(&self, _outcome: Outcome) {}
+
     /// Ends when the run is to stop: what is on its way is brought to its end, and nothing is begun.
     fn stopped(&self) -> BoxFuture<'_, ()>;
 }
@@ -104,6 +111,9 @@ pub struct Receipt {
     /// What is known of it.
     #[serde(flatten)]
     pub import: About,
+    /// How long it was on its way; filled in by [`run()`] where the sink does not know more than when it began.
+    #[serde(skip)]
+    pub times: Option<Times>,
 }
 
 /// Delivers imports until there are no more or the run is stopped; `each` hears of every one that is delivered.
@@ -128,9 +138,25 @@ pub async fn run(
     });
     let delivered = imports
         .take_until(run.stopped())
-        .map(|import| async {
-            let _working = run.stopwatch().map(Stopwatch::work);
-            sink.deliver(import, run).await
+        .map(|import| {
+            let About {
+                number,
+                tasks,
+                bytes,
+                ..
+            } = import.about;
+            let span = info_span!("import", number, tasks, bytes);
+            async {
+                let _working = run.stopwatch().map(Stopwatch::work);
+                let began = Instant::now();
+                let mut receipts = sink.deliver(import, run).await?;
+                for receipt in &mut receipts {
+                    let times = *receipt.times.get_or_insert_with(|| Times::since(began));
+                    told(receipt, times);
+                }
+                Ok::<_, Error>(receipts)
+            }
+            .instrument(span)
         })
         .buffered(sink.at_once());
     let mut delivered = pin!(delivered);
@@ -138,4 +164,18 @@ pub async fn run(
         receipts?.iter().for_each(&mut each);
     }
     Ok(())
+}
+
+/// Logs that an import is safe.
+fn told(receipt: &Receipt, times: Times) {
+    tracing::info!(
+        name = &*receipt.name,
+        tasks = receipt.import.tasks,
+        bytes = receipt.import.bytes,
+        seconds_waiting = times.waiting.as_secs_f64(),
+        seconds_sending = times.sending().as_secs_f64(),
+        seconds_server = times.server.as_secs_f64(),
+        outcome = Outcome::Delivered.as_str(),
+        "import delivered"
+    );
 }

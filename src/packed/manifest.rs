@@ -29,7 +29,7 @@ pub struct Manifest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicates: Option<u64>,
     bytes: u64,
-    imports: &'a [Receipt],
+    imports: Vec<&'a Receipt>,
 }
 
 impl<'a> Manifest<'a> {
@@ -38,7 +38,8 @@ impl<'a> Manifest<'a> {
     /// # Errors
     /// Never, unless a name cannot be written as JSON.
     pub fn of(plan: &'a Plan, report: &'a Report) -> Result<Self> {
-        Self::with(plan, report.complete, &report.totals, &report.deliveries)
+        let imports = report.deliveries.iter().map(|delivery| &delivery.receipt);
+        Self::with(plan, report.complete, &report.totals, imports.collect())
     }
 
     /// That of a run that has begun: it says whose the target is.
@@ -46,14 +47,14 @@ impl<'a> Manifest<'a> {
     /// # Errors
     /// Never, unless a name cannot be written as JSON.
     pub fn begun(plan: &'a Plan) -> Result<Self> {
-        Self::with(plan, false, &Totals::default(), &[])
+        Self::with(plan, false, &Totals::default(), Vec::new())
     }
 
     fn with(
         plan: &'a Plan,
         complete: bool,
         totals: &Totals,
-        imports: &'a [Receipt],
+        imports: Vec<&'a Receipt>,
     ) -> Result<Self> {
         Ok(Manifest {
             version: VERSION,

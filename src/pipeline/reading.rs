@@ -59,6 +59,7 @@ pub(super) fn read<S, F>(
     let buffers = Buffers::new(SPARE_BUFFERS);
     let place = plan.reading.chunk_bytes;
     let order = Budget::new(PLACES * plan.threads * place, stop);
+    watch.gauges.reading(&budget, &order);
     let submit = |chunk: Chunk| {
         let held = order.acquire(share(&chunk, place), stop);
         let submitted = jobs.submit_holding(chunk, Some(held.map_err(|_| Ended)?));

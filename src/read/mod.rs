@@ -241,7 +241,17 @@ impl Reader<'_> {
 
     /// Reads a source, which must be the one that was expected where one was.
     fn unchanged(&self, source: &Source, archives: &mut Opened) -> Result<(), Halt> {
+        let span = tracing::info_span!("source", number = source.id.0, source = &*source.name);
+        let _in_source = span.enter();
+        tracing::debug!("source begun");
         let outcome = self.source(source, archives);
+        match &outcome {
+            Ok(()) => tracing::info!(bytes = source.bytes, "source read"),
+            Err(Halt::Ended) => tracing::info!("reading stopped"),
+            Err(Halt::Failed(error)) => {
+                tracing::error!(code = error.code().as_str(), "source not read");
+            }
+        }
         let changed = self.seen.as_ref().and_then(|seen| seen.fault());
         match (outcome, changed) {
             (Err(Halt::Ended), _) => Err(Halt::Ended),

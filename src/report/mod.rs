@@ -1,27 +1,49 @@
 //! What a run came to: counted while it goes, told while it goes, and said at its end.
+//!
+//! ```text
+//! counted by all stages    Watch: counters here, stages, gauges
+//! kept by a thread         series: where the account of the stages stood at some moments
+//! told while it goes       progress (eta), metrics (exposed), log
+//! said at its end          summary, Report (facts), page
+//! ```
 
+pub mod eta;
+pub mod exposed;
+pub mod facts;
+pub mod gauges;
+pub mod log;
+pub mod metrics;
+pub mod page;
 pub mod progress;
+pub mod series;
 pub mod stages;
 pub mod summary;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanCount};
 use serde::Serialize;
 
+use self::facts::Facts;
+use self::gauges::{Durations, Gauges};
+use self::series::{Recorder, Series};
 use self::stages::{Account, Stages};
 use crate::decode::Changes;
 use crate::deliver::Receipt;
+use crate::deliver::throttle::Pace;
+use crate::deliver::times::{Outcome, Times};
+use crate::error::Error;
 use crate::place::Spot;
 use crate::read::Progress;
 use crate::rejects::Reject;
-use crate::stopwatch::Stopwatch;
+use crate::source::address::without_secrets;
+use crate::stopwatch::{self, Stopwatch};
 
 /// The version of the report's layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// First places kept for each code of reject.
 const FIRST_PLACES: usize = 5;
@@ -42,8 +64,14 @@ pub struct Watch {
     pub counters: Counters,
     /// What the stages do.
     pub stages: Stages,
-    /// What the target is doing, in words.
-    doing: Option<Doing>,
+    /// How full what is between the stages is.
+    pub gauges: Gauges,
+    /// The course of the run, for its report.
+    pub recorder: Recorder,
+    /// When the run began.
+    pub began: Instant,
+    /// What the target is doing.
+    pace: Option<PaceOf>,
 }
 
 /// Media that are looked at before the run.
@@ -59,7 +87,7 @@ pub struct Media {
     pub passed_over: AtomicU64,
 }
 
-type Doing = Box<dyn Fn() -> Option<String> + Send + Sync>;
+type PaceOf = Box<dyn Fn() -> Option<Pace> + Send + Sync>;
 
 impl Default for Watch {
     fn default() -> Self {
@@ -75,19 +103,34 @@ impl Default for Watch {
             inlined: AtomicU64::default(),
             counters: Counters::default(),
             stages,
-            doing: None,
+            gauges: Gauges::default(),
+            recorder: Recorder::default(),
+            began: Instant::now(),
+            pace: None,
         }
     }
 }
 
 impl Watch {
-    /// Nothing has happened yet; `doing` says what the target is doing, if it is worth telling.
+    /// Nothing has happened yet, since the run began then; `pace` says what the target is doing, if it has a pace.
     #[must_use]
-    pub fn new(doing: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+    pub fn new(began: Instant, pace: impl Fn() -> Option<Pace> + Send + Sync + 'static) -> Self {
         Watch {
-            doing: Some(Box::new(doing)),
+            began,
+            pace: Some(Box::new(pace)),
             ..Watch::default()
         }
+    }
+
+    /// What the target is doing, if it has a pace and is doing anything.
+    #[must_use]
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace.as_ref().and_then(|pace| pace())
+    }
+
+    /// Keeps where the run stands now for the report's course.
+    pub fn record(&self) {
+        self.recorder.record(self.began.elapsed(), &self.account());
     }
 
     /// The account of the run's time so far.
@@ -101,26 +144,34 @@ impl Watch {
         )
     }
 
-    /// What goes on, in words: how far the columns or the media are looked at, or what the target is doing.
+    /// What goes on, in words: how far the columns or the media are looked at, what the target is doing, or reading.
     #[must_use]
-    pub fn doing(&self) -> Option<String> {
+    pub fn doing(&self) -> String {
         if self.surveying.load(Ordering::Relaxed) {
             let bytes = self.survey.bytes.load(Ordering::Relaxed);
-            return Some(format!(
+            return format!(
                 "finding out the types of columns, {} read",
                 DecimalBytes(bytes)
-            ));
+            );
         }
         if self.media.looking.load(Ordering::Relaxed) {
             let asked = self.media.asked.load(Ordering::Relaxed);
             let dead = self.media.dead.load(Ordering::Relaxed);
-            return Some(format!(
+            return format!(
                 "looking whether media are there: {} so far, {} are not",
                 HumanCount(asked),
                 HumanCount(dead)
-            ));
+            );
         }
-        self.doing.as_ref().and_then(|doing| doing())
+        if let Some(pace) = self.pace() {
+            return pace.to_string();
+        }
+        let read = self.progress.stopwatch.state();
+        match read {
+            stopwatch::State::Never => "beginning".to_owned(),
+            stopwatch::State::Running => "reading".to_owned(),
+            stopwatch::State::Stopped => "all is read, ending".to_owned(),
+        }
     }
 }
 
@@ -139,6 +190,12 @@ pub struct Counters {
     pub imports: AtomicU64,
     /// Their bytes.
     pub bytes: AtomicU64,
+    /// The largest of them, in bytes.
+    pub largest: AtomicU64,
+    /// What came of imports otherwise: see [`Outcome`].
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    /// How long imports took, but for their waiting.
+    pub took: Durations,
     details: Mutex<Details>,
 }
 
@@ -202,6 +259,27 @@ impl Counters {
         self.bytes
             .fetch_add(receipt.import.bytes as u64, Ordering::Relaxed);
         self.imports.fetch_add(1, Ordering::Relaxed);
+        self.largest
+            .fetch_max(receipt.import.bytes as u64, Ordering::Relaxed);
+        self.came_of_it(Outcome::Delivered);
+        if let Some(times) = &receipt.times {
+            self.took.add(times.sending() + times.server);
+        }
+    }
+
+    /// Counts what came of sending an import.
+    pub fn came_of_it(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each came of sending an import.
+    #[must_use]
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        let count = |outcome: Outcome| self.outcomes[outcome as usize].load(Ordering::Relaxed);
+        Outcome::ALL
+            .iter()
+            .map(|outcome| (outcome.as_str(), count(*outcome)))
+            .collect()
     }
 
     fn details(&self) -> std::sync::MutexGuard<'_, Details> {
@@ -297,8 +375,6 @@ fn is_zero(count: &u64) -> bool {
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
-    /// The run's id.
-    pub run: String,
     /// Whether all of the input is in.
     pub complete: bool,
     /// The error that ended the run early, as it was shown.
@@ -314,8 +390,76 @@ pub struct Report {
     pub seconds: Duration,
     /// Where the time went.
     pub stages: Account,
+    /// The same over time.
+    pub series: Series,
+    /// How often each [`Outcome`] came of sending an import.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// What ran, how it was asked for, and what it was to expect.
+    #[serde(flatten)]
+    pub facts: Facts,
     /// Every import that was delivered.
-    pub deliveries: Vec<Receipt>,
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Report {
+    /// That of a run that has ended.
+    #[must_use]
+    pub fn of(watch: &Watch, facts: Facts, receipts: Vec<Receipt>, error: Option<&Error>) -> Self {
+        watch.record();
+        let delivery = |receipt: Receipt| Delivery::of(receipt, watch.began);
+        Report {
+            version: VERSION,
+            complete: error.is_none(),
+            error: error.map(|error| without_secrets(&error.to_string())),
+            totals: watch.counters.totals(),
+            bytes_read: watch.progress.bytes.load(Ordering::Relaxed),
+            seconds: watch.began.elapsed(),
+            stages: watch.account(),
+            series: watch.recorder.series(),
+            outcomes: watch.counters.outcomes(),
+            facts,
+            deliveries: receipts.into_iter().map(delivery).collect(),
+        }
+    }
+}
+
+/// An import that was delivered, and when.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// What was delivered.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// When the target began with it, since the run began.
+    #[serde(rename = "seconds_began", serialize_with = "seconds")]
+    pub began: Duration,
+    /// It waited: for its slot at the server, or before another try.
+    #[serde(rename = "seconds_waiting", serialize_with = "seconds")]
+    pub waiting: Duration,
+    /// Its bytes were written, or sent.
+    #[serde(rename = "seconds_sending", serialize_with = "seconds")]
+    pub sending: Duration,
+    /// The server made tasks of it, or was asked what had become of it.
+    #[serde(rename = "seconds_server", serialize_with = "seconds")]
+    pub server: Duration,
+}
+
+impl Delivery {
+    fn of(receipt: Receipt, origin: Instant) -> Self {
+        let times = receipt.times.unwrap_or(Times::since(Instant::now()));
+        Delivery {
+            began: times.began.saturating_duration_since(origin),
+            waiting: times.waiting,
+            sending: times.sending(),
+            server: times.server,
+            receipt,
+        }
+    }
+
+    /// When it was safe at the target, since the run began.
+    #[must_use]
+    pub fn ended(&self) -> Duration {
+        self.began + self.waiting + self.sending + self.server
+    }
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

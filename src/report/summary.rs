@@ -62,6 +62,7 @@ pub fn summary(report: &Report, target: &str) -> String {
         }
     }
     for delivery in report.deliveries.iter().take(DELIVERIES_SHOWN) {
+        let delivery = &delivery.receipt;
         let (tasks, bytes) = (delivery.import.tasks as u64, delivery.import.bytes as u64);
         let (tasks, bytes) = (HumanCount(tasks), DecimalBytes(bytes));
         let _ = writeln!(text, "  {}: {tasks} tasks, {bytes}", delivery.name);
@@ -80,7 +81,7 @@ pub fn summary(report: &Report, target: &str) -> String {
 }
 
 /// What was changed in the data, each with what to say of it.
-fn changes(changes: &Changes) -> [(u64, &'static str); 6] {
+pub(super) fn changes(changes: &Changes) -> [(u64, &'static str); 6] {
     [
         (changes.nulled, "NaN or infinite values are `null` now"),
         (changes.nul_replaced, "NUL characters are U+FFFD now"),

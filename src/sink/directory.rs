@@ -181,6 +181,7 @@ impl Sink for Directory {
             Ok(vec![Receipt {
                 name,
                 import: import.about,
+                times: None,
             }])
         };
         async { super::join(tokio::task::spawn_blocking(finish).await) }.boxed()

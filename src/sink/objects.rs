@@ -378,6 +378,7 @@ impl Sink for Objects {
             Ok(vec![Receipt {
                 name,
                 import: about,
+                times: None,
             }])
         }
         .boxed()

@@ -130,6 +130,7 @@ impl Target {
         Ok(Receipt {
             name,
             import: about,
+            times: None,
         })
     }
 

@@ -50,6 +50,7 @@ impl Sink for Stdout {
             Ok(vec![Receipt {
                 name: "-".to_owned(),
                 import: import.about,
+                times: None,
             }])
         };
         async { super::join(tokio::task::spawn_blocking(write).await) }.boxed()

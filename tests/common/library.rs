@@ -146,6 +146,7 @@ impl Sink for Collector {
         let receipt = Receipt {
             name: import.about.number.to_string(),
             import: import.about.clone(),
+            times: None,
         };
         self.imports
             .lock()

@@ -12,6 +12,7 @@ use self::rounds::Workshop;
 use super::args::BenchArguments;
 use super::table::print;
 use crate::error::{Code, Error, Result};
+use crate::report::log;
 
 /// Runs the command.
 ///
@@ -30,7 +31,7 @@ pub fn run(arguments: &BenchArguments) -> Result<u8> {
     }
     let talk = |what: &str| {
         if !arguments.quiet {
-            eprintln!("{what}");
+            log::tell(format_args!("{what}"));
         }
     };
     talk(&format!(

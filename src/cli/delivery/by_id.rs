@@ -10,6 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::packed::manifest::Manifest;
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::report::log;
 
 /// How a run stands before its first byte is read.
 pub(super) enum Standing {
@@ -50,9 +51,11 @@ pub(super) fn stand(
         return Ok(Standing::ToDo(Some(Box::new(taken))));
     };
     last.came_to = over.clone();
-    if !arguments.quiet {
+    if !arguments.watching.quiet {
         let (run, tasks) = (&plan.run, HumanCount(over.tasks));
-        eprintln!("run {run} has brought all {tasks} tasks already: there is nothing to do");
+        log::tell(format_args!(
+            "run {run} has brought all {tasks} tasks already: there is nothing to do"
+        ));
     }
     Ok(Standing::Over)
 }
@@ -104,7 +107,7 @@ pub(super) fn came_to(
         Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => None,
     };
     let totals = &report.totals;
-    last.run = Some(report.run.clone());
+    last.run = Some(report.facts.run.clone());
     last.came_to = CameTo {
         complete: error.is_none(),
         done_before: before.is_some_and(|before| before.complete),

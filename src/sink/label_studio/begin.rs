@@ -11,6 +11,7 @@ use super::send::{Sender, found};
 use super::settle::{Committed, Doubt, Upload};
 use super::target::Target;
 use super::{Before, LabelStudio};
+use crate::deliver::times::Meter;
 use crate::deliver::{Begin, Run};
 use crate::error::{Code, Error, Result};
 use crate::journal::claim::identities;
@@ -164,6 +165,7 @@ impl LabelStudio {
             target: &target,
             run,
             seen: None,
+            meter: Meter::default(),
         };
         let (number, upload_id) = (entry.intent.number, entry.upload_id);
         let is_last = log.next_number()? == number;

@@ -9,6 +9,7 @@ use super::LabelStudio;
 use super::send::{Sender, is_of};
 use super::settle::{Committed, Doubt, Upload, told};
 use crate::deliver::Run;
+use crate::deliver::times::Meter;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, RunLog, State};
 use crate::label_studio::failure::Failure;
@@ -51,6 +52,7 @@ impl LabelStudio {
             target: &target,
             run,
             seen: None,
+            meter: Meter::default(),
         };
         if let Some(asked) = entry.asked_again_at {
             let now = DateTime::<Utc>::from(self.journal.clock().wall());

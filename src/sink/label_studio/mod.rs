@@ -42,6 +42,7 @@ use crate::batch::body::Store;
 use crate::batch::import::Import;
 use crate::batch::limits::Wanted;
 use crate::deliver::throttle::Pace;
+use crate::deliver::times::Meter;
 use crate::deliver::{Begin, Receipt, Run, Sink};
 use crate::error::{Code, Error, Fault, Result};
 use crate::journal::{Journal, RunLog, RunState};
@@ -138,14 +139,12 @@ impl LabelStudio {
         self.before.get().and_then(Option::as_ref)
     }
 
-    /// What it is doing, in words, if it is doing anything.
+    /// What it is doing, if it is doing anything.
     #[must_use]
-    pub fn doing(&self) -> Option<String> {
+    pub fn doing(&self) -> Option<Pace> {
         let targets = self.projects.targets();
         let mut paces = targets.iter().map(|target| target.server.throttle.state());
-        paces
-            .find(|pace| *pace != Pace::Idle)
-            .map(|pace| pace.to_string())
+        paces.find(|pace| *pace != Pace::Idle)
     }
 
     async fn deliver_parts(&self, import: Import, run: &dyn Run) -> Result<Vec<Receipt>> {
@@ -172,11 +171,12 @@ impl LabelStudio {
                 target: &target,
                 run,
                 seen: self.seen.get().map(|seen| &**seen),
+                meter: Meter::default(),
             };
             match sender.send(&part).await? {
                 Sent::Delivered(receipt) => {
                     self.projects.filled(&target, part.len());
-                    receipts.push(receipt);
+                    receipts.push(*receipt);
                 }
                 Sent::TooLarge(_) if part.len() > 1 => {
                     part.divided(2)

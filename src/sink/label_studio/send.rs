@@ -16,6 +16,7 @@ use super::target::Target;
 use crate::batch::import::{About, Digest};
 use crate::deliver::sizing::Load;
 use crate::deliver::throttle::Attempt;
+use crate::deliver::times::{Meter, Outcome};
 use crate::deliver::{Receipt, Run};
 use crate::error::{Code, Error, Result};
 use crate::journal::{Intent, RunLog};
@@ -44,12 +45,14 @@ pub(super) struct Sender<'a> {
     pub(super) run: &'a dyn Run,
     /// What has been read, if that is kept.
     pub(super) seen: Option<&'a Seen>,
+    /// How long the part is on its way.
+    pub(super) meter: Meter,
 }
 
 /// What became of a part.
 pub(super) enum Sent {
     /// Its tasks are there, each once.
-    Delivered(Receipt),
+    Delivered(Box<Receipt>),
     /// The server, or a proxy before it, takes no request of this size.
     TooLarge(String),
     /// The server wants none of it as it is.
@@ -81,6 +84,7 @@ impl Sender<'_> {
             Brought::There(attempt, id) => (attempt, id),
             Brought::TooLarge(detail) => {
                 self.log.refused(number, &detail)?;
+                self.came_of_it(number, Outcome::TooLarge, &detail);
                 return Ok(Sent::TooLarge(detail));
             }
         };
@@ -92,8 +96,14 @@ impl Sender<'_> {
             bytes: content.len(),
         };
         match self.settle(&upload, Some(attempt), None).await? {
-            Committed::There => Ok(Sent::Delivered(receipt(intent, part))),
-            Committed::Refused { detail, items } => Ok(Sent::Refused { detail, items }),
+            Committed::There => Ok(Sent::Delivered(Box::new(Receipt {
+                times: Some(self.meter.times()),
+                ..receipt(intent, part)
+            }))),
+            Committed::Refused { detail, items } => {
+                self.came_of_it(number, Outcome::Refused, &detail);
+                Ok(Sent::Refused { detail, items })
+            }
         }
     }
 
@@ -121,6 +131,12 @@ impl Sender<'_> {
             read: self.seen.and_then(Seen::snapshot),
         };
         self.log.intend(&intent)?;
+        tracing::debug!(
+            number,
+            name = intent.name,
+            bytes = intent.bytes,
+            "import begun"
+        );
         Ok(intent)
     }
 
@@ -134,6 +150,7 @@ impl Sender<'_> {
         let mut broken = 0;
         loop {
             let attempt = self.slot(load).await?;
+            tracing::debug!(number = intent.number, "uploading");
             let failure = match project.upload(&intent.name, content.clone()).await {
                 Ok(uploaded) if uploaded.tasks == intent.tasks => {
                     return Ok(Brought::There(attempt, uploaded.id));
@@ -193,7 +210,8 @@ impl Sender<'_> {
             project, server, ..
         } = self.target;
         let waiting = self.run.stopwatch().map(Stopwatch::wait_for_room);
-        let attempt = server.throttle.start(self.run.stopped()).await?;
+        let started = server.throttle.start(self.run.stopped());
+        let attempt = self.meter.waiting(started).await?;
         drop(waiting);
         let attempt = attempt.ok_or_else(interrupted)?;
         if let Some(since) = attempt.unanswered() {
@@ -210,8 +228,24 @@ impl Sender<'_> {
         attempt.restarted()
     }
 
+    /// Counts and logs what came of the import, where that is not that it is there.
+    pub(super) fn came_of_it(&self, number: u64, outcome: Outcome, detail: &str) {
+        self.run.came_of_it(outcome);
+        tracing::warn!(
+            number,
+            outcome = outcome.as_str(),
+            detail,
+            "import not delivered"
+        );
+    }
+
     /// Waits, unless the run is stopped.
     pub(super) async fn wait(&self, time: Duration) -> Result<()> {
+        self.meter.waiting(self.pause(time)).await
+    }
+
+    /// The same, where it is the server that works meanwhile.
+    pub(super) async fn pause(&self, time: Duration) -> Result<()> {
         tokio::select! {
             () = sleep(time) => Ok(()),
             () = self.run.stopped() => Err(interrupted()),
@@ -280,5 +314,6 @@ fn receipt(intent: Intent, part: &Part) -> Receipt {
             last: intent.last,
             next: intent.next,
         },
+        times: None,
     }
 }

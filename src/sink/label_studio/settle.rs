@@ -27,6 +27,7 @@ use super::contents::Contents;
 use super::send::Sender;
 use crate::deliver::sizing::Load;
 use crate::deliver::throttle::Attempt;
+use crate::deliver::times::Outcome;
 use crate::error::{Code, Error, Result};
 use crate::journal::Counts;
 use crate::label_studio::failure::Failure;
@@ -130,7 +131,7 @@ impl Sender<'_> {
         mut attempt: Option<Attempt>,
         mut doubt: Option<Doubt>,
     ) -> Result<Committed> {
-        let Upload { number, id, .. } = *upload;
+        let number = upload.number;
         let (log, server) = (self.log, &self.target.server);
         let mut patience = Patience::default();
         let mut again = false;
@@ -143,7 +144,9 @@ impl Sender<'_> {
             }) = doubt.take()
             {
                 log.in_doubt(number, &cause)?;
-                let stored = self.look(upload, quiet_at).await?;
+                self.came_of_it(number, Outcome::InDoubt, &cause);
+                let looked = self.look(upload, quiet_at);
+                let stored = self.meter.server(looked).await?;
                 if let Some(attempt) = attempt.take() {
                     attempt.answered(None)?;
                 }
@@ -164,12 +167,7 @@ impl Sender<'_> {
                 Some(attempt) => attempt,
                 None => self.slot(upload.load()).await?,
             };
-            if again {
-                log.committing_again(number)?;
-            } else {
-                log.committing(number)?;
-            }
-            let failure = match self.target.project.commit(id).await {
+            let failure = match self.commit(upload, again).await? {
                 Ok(stored) if stored == upload.contents.counts => {
                     let took = slot.answered(None)?;
                     server.learn(|sizing| sizing.answered(upload.load(), took.as_secs_f64()))?;
@@ -232,6 +230,19 @@ impl Sender<'_> {
         }
     }
 
+    /// Asks the server to make the tasks of an upload, once more or for the first time.
+    async fn commit(&self, upload: &Upload, again: bool) -> Result<Result<Counts, Failure>> {
+        let Upload { number, id, .. } = *upload;
+        if again {
+            self.log.committing_again(number)?;
+        } else {
+            self.log.committing(number)?;
+        }
+        tracing::debug!(number, again, "committing");
+        let committed = self.target.project.commit(id);
+        Ok(self.meter.server(committed).await)
+    }
+
     /// What the server refuses is refused, if it has none of it.
     async fn refused(
         &self,
@@ -288,7 +299,7 @@ impl Sender<'_> {
                 return Ok(stored);
             }
             let left = quiet_at.saturating_duration_since(Instant::now());
-            self.wait(poll.min(left)).await?;
+            self.pause(poll.min(left)).await?;
         }
     }
 }

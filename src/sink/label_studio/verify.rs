@@ -10,6 +10,7 @@ use super::send::Sender;
 use super::settle::{Committed, Doubt, Upload, told};
 use super::target::Target;
 use crate::deliver::Run;
+use crate::deliver::times::Meter;
 use crate::error::Result;
 use crate::journal::{Counts, Entry, State};
 use crate::label_studio::failure::Failure;
@@ -140,6 +141,7 @@ impl Recorded {
             target,
             run,
             seen: None,
+            meter: Meter::default(),
         };
         let doubt = (counted.verdict != Verdict::Ok).then_some(doubt);
         match sender.settle(&upload, None, doubt).await? {
