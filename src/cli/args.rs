@@ -1,5 +1,8 @@
 //! What the user typed, validated, nothing opened.
 
+mod examples;
+mod help;
+mod look;
 mod runs;
 mod serve;
 
@@ -9,6 +12,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use encoding_rs::Encoding;
 
+pub use self::help::{CompletionsArguments, ExplainArguments, ManArguments};
+pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::runs::{PushArguments, RunsArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
@@ -24,7 +29,7 @@ use crate::source::sniff::Format;
 
 /// Stream large files into Label Studio.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, max_term_width = 100)]
+#[command(name = "sluice", version, max_term_width = 100, after_long_help = examples::SLUICE)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -36,6 +41,10 @@ pub struct Arguments {
 pub enum Command {
     /// Turn files into imports of Label Studio tasks, never over its limits, nothing lost
     Import(Box<ImportArguments>),
+    /// Say what an import would come to, nothing sent: records, tasks, rejects, imports, earliest finish
+    Plan(Box<PlanArguments>),
+    /// Look at the heads of sources: format, columns and types, the first tasks, what fits the labelling config
+    Inspect(Box<InspectArguments>),
     /// Send imports packed earlier
     Push(Box<PushArguments>),
     /// List what ran
@@ -46,11 +55,17 @@ pub enum Command {
     Undo(UndoArguments),
     /// Serve local media to browsers, and list their addresses as a source
     Serve(ServeArguments),
+    /// Say what an error code means, and how to mend it
+    Explain(ExplainArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Print a manual page, or write all of them
+    Man(ManArguments),
 }
 
 /// The words and flags of `sluice import`.
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::IMPORT, EXIT_CODES].concat())]
 pub struct ImportArguments {
     /// Files, folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
     /// addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
@@ -346,6 +361,8 @@ pub struct StateArguments {
     #[arg(long, value_name = "DIR", env = "SLUICE_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
+
+const SHORT_HELP: &str = "`--help` has more on each flag, examples, and exit codes.";
 
 const EXIT_CODES: &str = "\
 The token for a server comes from LABEL_STUDIO_API_KEY, from the file that LABEL_STUDIO_API_KEY_FILE names, or from \

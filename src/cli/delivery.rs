@@ -27,6 +27,7 @@ use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::objects::{Layout, Objects};
 use crate::sink::redis::Redis;
 use crate::sink::stdout::Stdout;
+use crate::source::address::unknown_scheme;
 use crate::source::redis::{self, Address};
 use crate::source::remote;
 use crate::source::sniff::Format;
@@ -109,12 +110,8 @@ impl Named {
             ([], [to]) if let Some(address) = remote::bucket::Address::parse(to)? => {
                 Ok(Named::Objects(address))
             }
-            ([], [to]) => match to.split_once("://") {
-                Some((scheme, _)) => Err(Error::new(
-                    Code::Usage,
-                    format!("`--to {to}`: no target is known by `{scheme}://`"),
-                )
-                .help("name a folder, `-` for standard output, a prefix such as `s3://bucket/prefix`, `redis://HOST:PORT/DB?path=PREFIX`, or the address of a Label Studio project")),
+            ([], [to]) => match unknown_scheme(to, "target") {
+                Some(error) => Err(error),
                 None => Ok(Named::Directory(PathBuf::from(to))),
             },
             _ => Err(Error::new(
@@ -321,7 +318,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<u8> {
 }
 
 /// Says which files of folders are not read: what is passed over silently is lost.
-fn left_out(plan: &Plan, all: bool) {
+pub(super) fn left_out(plan: &Plan, all: bool) {
     const SHOWN: usize = 3;
     let is_media = |path: &&PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -375,7 +372,7 @@ fn looked_at(media: &Media) {
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
-fn not_conserved(totals: &Totals) -> Option<Error> {
+pub(super) fn not_conserved(totals: &Totals) -> Option<Error> {
     (!totals.is_conserved()).then(|| {
         let Totals {
             records,
@@ -395,10 +392,18 @@ fn write_report(path: &Path, report: &Report) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(report)
         .map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))?;
     json.push(b'\n');
+    write_json(path, &json)
+}
+
+/// Writes a report to a file, or to standard output with `-`.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_json(path: &Path, json: &[u8]) -> Result<()> {
     let outcome = if path == Path::new("-") {
-        std::io::stdout().write_all(&json)
+        std::io::stdout().write_all(json)
     } else {
-        std::fs::write(path, &json)
+        std::fs::write(path, json)
     };
     outcome.map_err(|e| {
         Error::new(

@@ -1,7 +1,11 @@
 //! The command line: what the user typed, and what is made of it. One file a command.
 
 pub mod args;
+pub mod explain;
 pub mod import;
+pub mod inspect;
+pub mod manual;
+pub mod plan;
 pub mod push;
 pub mod runs;
 pub mod serve;
@@ -11,6 +15,7 @@ pub mod verify;
 mod config;
 mod delivery;
 mod file_types;
+mod next;
 mod packed;
 mod plans;
 mod predicting;
@@ -41,11 +46,16 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_workers();
     let outcome = match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
+        Command::Plan(arguments) => plan::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
         Command::Push(arguments) => push::run(arguments),
         Command::Runs(arguments) => runs::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Undo(arguments) => undo::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments),
+        Command::Man(arguments) => manual::man(arguments),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -60,9 +60,8 @@ impl Words {
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }
-            Command::Runs(_) | Command::Verify(_) | Command::Undo(_) | Command::Serve(_) => {
-                Err(unreadable(&self.words))
-            }
+            // No other command makes a run.
+            _ => Err(unreadable(&self.words)),
         }
     }
 }
@@ -79,7 +78,7 @@ fn unreadable(words: &[String]) -> Error {
 }
 
 /// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+-".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -10,7 +10,7 @@ use super::args::{ReachArguments, StateArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
 use crate::error::Result;
 use crate::journal::identity::without_secrets;
-use crate::journal::{Journal, state_directory};
+use crate::journal::{DATABASE, Journal, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
@@ -73,6 +73,21 @@ pub(super) fn journal(arguments: &StateArguments) -> Result<Journal> {
     };
     // Some commands go to another folder later.
     Journal::open(&std::path::absolute(&directory).unwrap_or(directory))
+}
+
+/// What was learned of how much a server bears, if anything was: nothing is written, and no journal made.
+///
+/// # Errors
+/// When there is a journal that cannot be read.
+pub(super) fn learned(arguments: &StateArguments, key: &str) -> Result<Option<Value>> {
+    let directory = match &arguments.state_dir {
+        Some(directory) => directory.clone(),
+        None => state_directory(|name| std::env::var_os(name))?,
+    };
+    if !directory.join(DATABASE).exists() {
+        return Ok(None);
+    }
+    Ok(journal(arguments)?.server(key)?.sizing)
 }
 
 /// Takes a recorded run in hand, and its projects' servers.

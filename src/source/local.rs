@@ -8,7 +8,7 @@ use std::sync::Arc;
 use globset::GlobBuilder;
 use walkdir::WalkDir;
 
-use super::address::Prefix;
+use super::address::{self, Prefix};
 use super::foreign::Foreign;
 use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
@@ -87,6 +87,10 @@ pub fn list_as(words: &[String], taking: &Taking) -> Result<Listing> {
             listing.objects(word, &address, taking)?;
         } else if let Some(url) = Page::parse(word)? {
             listing.page(url, taking)?;
+        } else if let Some(error) =
+            address::unknown_scheme(word, "source").filter(|_| !path.exists())
+        {
+            return Err(error);
         } else if path.is_dir() {
             let before = listing.sources.len();
             listing.folder(path, taking)?;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    DeliveryArguments, EXIT_CODES, LimitArguments, ReachArguments, ServerArguments, StateArguments,
+    DeliveryArguments, EXIT_CODES, LimitArguments, ReachArguments, SHORT_HELP, ServerArguments,
+    StateArguments, examples,
 };
 
 /// The words and flags of `sluice push`.
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::PUSH, EXIT_CODES].concat())]
 pub struct PushArguments {
     /// A folder that `sluice import --to FOLDER` has filled, or its manifest
     #[arg(value_name = "DIR|MANIFEST")]
@@ -31,6 +32,7 @@ pub struct PushArguments {
 
 /// The words and flags of `sluice runs`.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::RUNS)]
 pub struct RunsArguments {
     /// List the imports of this run
     #[arg(value_name = "RUN")]
@@ -47,7 +49,7 @@ pub struct RunsArguments {
 
 /// The words and flags of `sluice verify`.
 #[derive(Args, Debug)]
-#[command(after_help = VERIFY)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::VERIFY, VERIFY].concat())]
 pub struct VerifyArguments {
     /// The run, as `sluice runs` lists it
     #[arg(value_name = "RUN")]
@@ -69,7 +71,7 @@ pub struct VerifyArguments {
 
 /// The words and flags of `sluice undo`.
 #[derive(Args, Debug)]
-#[command(after_help = UNDO)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::UNDO, UNDO].concat())]
 pub struct UndoArguments {
     /// The run, as `sluice runs` lists it
     #[arg(value_name = "RUN")]

@@ -1,0 +1,36 @@
+//! What to do next, said on standard error: one command leads to the other.
+
+use super::recorded::quoted;
+
+/// The flags that only a look takes; whether a value follows.
+const LOOKING: [(&str, bool); 3] = [("--json", false), ("--sample", true), ("--tasks", true)];
+
+/// After `sluice plan`.
+pub(super) fn after_plan(rejects: bool) {
+    if rejects {
+        eprintln!("`sluice explain CODE` says what a reject's code means, and how it is mended");
+    }
+    eprintln!("next: {}", words("import"));
+}
+
+/// The same words for another command.
+fn words(command: &str) -> String {
+    let mut words: Vec<String> = vec!["sluice".to_owned(), command.to_owned()];
+    let mut given = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
+    // The command itself.
+    given.next();
+    while let Some(word) = given.next() {
+        let looking = LOOKING.iter().find(|(flag, _)| {
+            let rest = word.strip_prefix(flag);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        });
+        match looking {
+            Some((_, true)) if !word.contains('=') => drop(given.next()),
+            Some(_) => {}
+            None => words.push(quoted(&crate::journal::identity::without_secrets(&word))),
+        }
+    }
+    words.join(" ")
+}
