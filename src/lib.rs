@@ -33,6 +33,8 @@
 //! Where CSV columns are to have types, the sources are read once before, by the same reader: [`pipeline`] surveys them.
 //! Likewise where it is to be known whether the media are there of which tasks speak: [`fetch`] asks their servers.
 //!
+//! [`inspect`] reads the heads of sources by the same rooms up to `batch`, and sends nothing.
+//!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
 //! `labelling_config`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
 //! [`pipeline`] alone sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
@@ -65,6 +67,10 @@ pub mod batch;
 pub mod deliver;
 
 pub mod sink;
+
+// Beside the flow: what a source is, by its head.
+
+pub mod inspect;
 
 // Beside the flow: a web server for the files that tasks speak of.
 

@@ -22,8 +22,8 @@ const STAGES: [&str; 7] = [
 
 /// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
 /// sent, `label_studio` speaks to the server, and `report` is told what all stages did. `serve` is a web server for the
-/// files of a source, and `fetch` asks other servers for such files.
-const FLOW: [&str; 13] = [
+/// files of a source, `fetch` asks other servers for such files, and `inspect` looks at the heads of sources.
+const FLOW: [&str; 14] = [
     "source",
     "serve",
     "fetch",
@@ -32,6 +32,7 @@ const FLOW: [&str; 13] = [
     "normalize",
     "rejects",
     "batch",
+    "inspect",
     "journal",
     "label_studio",
     "deliver",

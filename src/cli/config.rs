@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::ImportArguments;
 use super::delivery::{Named, Projects};
+use super::import::Asked;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::client::Client;
 use crate::label_studio::failure::Failure;
@@ -25,8 +25,8 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// When it cannot be read, or Label Studio would not take it.
-pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
-    let path = arguments.fields.label_config.as_deref();
+pub(super) fn of(asked: &Asked<'_>, named: &Named) -> Result<Option<Known>> {
+    let path = asked.fields.label_config.as_deref();
     let (config, members) = match (path, named) {
         (None, Named::Directory(_) | Named::Stdout | Named::Objects(_) | Named::Redis(_)) => {
             return Ok(None);
@@ -36,7 +36,7 @@ pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Kn
         }
         (path, Named::Projects(projects)) => {
             let config = path.map(from_file).transpose()?;
-            from_server(arguments, projects, config)?
+            from_server(asked, projects, config)?
         }
     };
     Ok(Some(Known {
@@ -60,11 +60,11 @@ fn from_file(path: &Path) -> Result<LabellingConfig> {
 /// The members of the first server, and the config of the first project if none is given; tasks that go to others are
 /// checked against it too.
 fn from_server(
-    arguments: &ImportArguments,
+    asked: &Asked<'_>,
     projects: &Projects,
     given: Option<LabellingConfig>,
 ) -> Result<(LabellingConfig, Option<Members>)> {
-    let access = projects.access(&arguments.delivery.server.reach)?;
+    let access = projects.access(asked.reach)?;
     let mut first: Option<(String, Option<Members>)> = None;
     for address in &projects.addresses {
         let client = Client::new(address, access.token.clone(), access.settings.clone())?;

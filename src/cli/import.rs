@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{ImportArguments, NulArgument};
+use super::args::{
+    FieldArguments, ImportArguments, LimitArguments, NulArgument, ReachArguments, ReadingArguments,
+};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
@@ -33,7 +35,7 @@ const JOIN_SHARE: usize = 4;
 pub fn run(arguments: &ImportArguments) -> Result<u8> {
     let started = Instant::now();
     let named = Named::of(&arguments.to)?;
-    let plan = plan(arguments, &named)?;
+    let plan = plan(&Asked::from(arguments), &named)?;
     delivery::run(Delivery {
         started,
         plan,
@@ -47,17 +49,43 @@ pub fn run(arguments: &ImportArguments) -> Result<u8> {
     })
 }
 
+/// What decides what the tasks are.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) sources: &'a [String],
+    pub(super) reading: &'a ReadingArguments,
+    pub(super) fields: &'a FieldArguments,
+    pub(super) limits: &'a LimitArguments,
+    pub(super) reach: &'a ReachArguments,
+    pub(super) quiet: bool,
+}
+
+impl<'a> From<&'a ImportArguments> for Asked<'a> {
+    fn from(arguments: &'a ImportArguments) -> Self {
+        Asked {
+            sources: &arguments.sources,
+            reading: &arguments.reading,
+            fields: &arguments.fields,
+            limits: &arguments.limits,
+            reach: &arguments.delivery.server.reach,
+            quiet: arguments.delivery.quiet,
+        }
+    }
+}
+
 /// What an import of these words to this target is.
 ///
 /// # Errors
 /// When there is no such source, or the words ask for what cannot be.
-pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
-    let ImportArguments {
+pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
+    let Asked {
+        sources,
         reading,
         fields,
         limits,
+        quiet,
         ..
-    } = arguments;
+    } = *asked;
     let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
     let media_check = reading.media_check;
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
@@ -70,15 +98,15 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named) -> Result<Plan> {
     let config = if unknown {
         None
     } else {
-        config::of(arguments, named)?
+        config::of(asked, named)?
     };
     let (key, known) = (
         fields.data_key.as_deref(),
         config.as_ref().map(|known| &*known.config),
     );
     let taking = file_types::taking(reading, key, known);
-    let listing = local::list_as(&arguments.sources, &taking)?;
-    if !arguments.delivery.quiet {
+    let listing = local::list_as(sources, &taking)?;
+    if !quiet {
         listing.told.iter().for_each(|line| eprintln!("{line}"));
     }
     let mapping = Mapping::new(

@@ -13,6 +13,16 @@ pub(super) fn after_plan(rejects: bool) {
     eprintln!("next: {}", words("import"));
 }
 
+/// After `sluice inspect`; `mends` are flags that would have fields fit.
+pub(super) fn after_inspect(mends: &[String]) {
+    let mut next = words("plan");
+    for mend in mends {
+        next.push(' ');
+        next.push_str(mend);
+    }
+    eprintln!("next: {next}");
+}
+
 /// The same words for another command.
 fn words(command: &str) -> String {
     let mut words: Vec<String> = vec!["sluice".to_owned(), command.to_owned()];

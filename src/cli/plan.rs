@@ -1,7 +1,7 @@
 //! `sluice plan`: what an import would come to. The same code reads and checks everything, and nothing is sent.
 
 mod document;
-mod text;
+pub(super) mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ use crate::sink::label_studio::spread::ADVISED_TASKS;
 pub fn run(arguments: &PlanArguments) -> Result<u8> {
     let PlanArguments { import, json, .. } = arguments;
     let named = Named::of(&import.to)?;
-    let mut plan = import::plan(import, &named)?;
+    let mut plan = import::plan(&import::Asked::from(import), &named)?;
     // All that is wrong is to be known at once.
     let accepted = std::mem::replace(&mut plan.max_rejects, Tolerance::Count(u64::MAX));
     let there = match &named {

@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::args::{Arguments, Command};
 use super::delivery::Named;
+use super::import::Asked;
 use super::packed::Packed;
 use super::{import, push};
 use crate::batch::limits::ARRAY;
@@ -56,7 +57,9 @@ impl Words {
         let arguments = Arguments::try_parse_from(program.chain(self.words.iter().cloned()))
             .map_err(|_| unreadable(&self.words))?;
         match &arguments.command {
-            Command::Import(arguments) => import::plan(arguments, &Named::of(&arguments.to)?),
+            Command::Import(arguments) => {
+                import::plan(&Asked::from(&**arguments), &Named::of(&arguments.to)?)
+            }
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }

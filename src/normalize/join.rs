@@ -234,6 +234,7 @@ impl<'a> Table<'a> {
             tables_only: false,
             types: None,
             seen: None,
+            found: None,
             check_columns: &|_| Ok(()),
             submit: &|chunk| held.borrow_mut().chunk(chunk),
         };

@@ -23,6 +23,7 @@ pub mod dialect;
 pub mod encoding;
 mod fetched;
 pub mod files;
+pub mod found;
 mod groups_ahead;
 pub mod line_ends;
 mod messages;
@@ -40,12 +41,14 @@ mod table;
 pub mod text;
 mod whole;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use self::chunk::{Before, Body, Chunk, Shape, Start};
 use self::column_types::{CsvTypes, Types};
 use self::files::{Files, Whole};
+use self::found::Found;
 use self::peek::Peek;
 use self::seen::Seen;
 use crate::budget::{Budget, Held};
@@ -158,6 +161,8 @@ pub struct Reader<'a> {
     pub types: Option<&'a Types>,
     /// Where the digest of what is read is kept, if there is to be one.
     pub seen: Option<Arc<Seen>>,
+    /// Where it is noted what a source is, if only its head is wanted: nothing is then fetched ahead of it.
+    pub found: Option<&'a RefCell<Found>>,
     /// Refuses the columns of a table that do not fit the options.
     pub check_columns: &'a dyn Fn(&[String]) -> Result<()>,
     /// Where chunks go; it waits for a place.
@@ -246,6 +251,7 @@ impl Reader<'_> {
             seen.begin(source.id);
         }
         if matches!(source.location, Location::Referred(_)) {
+            self.found(|found| found.format = Some(Format::Reference));
             return self.address(source, Whole::Address);
         }
         let mut stored = Peek::new(Box::new(decompress::Counted::new(
@@ -260,6 +266,7 @@ impl Reader<'_> {
             .peek(decompress::MAGIC_BYTES)
             .map_err(|e| read_error(&e))?;
         let compression = Compression::of_magic(magic);
+        self.found(|found| found.compression = compression);
         let forced = self.reading.format;
         let format = forced.or_else(|| Format::of_magic(magic));
         let indexed = format == Some(Format::Parquet)
@@ -274,6 +281,7 @@ impl Reader<'_> {
                 seen.leave();
             }
             let file = positioned::open(source)?;
+            self.found(|found| found.format = format);
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),
                 _ => self.ipc_file(source, &file),
@@ -299,7 +307,10 @@ impl Reader<'_> {
             )
             .help("decompress it first: Parquet compresses its own pages")
             .into()),
-            Some(Format::Arrow) => self.ipc_stream(source, bytes),
+            Some(Format::Arrow) => {
+                self.found(|found| found.format = Some(Format::Arrow));
+                self.ipc_stream(source, bytes)
+            }
             None if let Some(foreign) = Foreign::of_magic(head) => Err(foreign.refused().into()),
             known => self.text(source, bytes, known),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Type;
@@ -57,13 +57,17 @@ impl Reader<'_> {
     pub(super) fn row_groups(&self, source: &Source, file: Positioned) -> Result<(), Halt> {
         let file = SharedFile(Arc::new(file));
         let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
+        self.found(|found| {
+            found.footer = Some(Arc::clone(&opened.metadata));
+            found.schema = Some(Arc::clone(&opened.schema));
+        });
         (self.check_columns)(&opened.names)?;
         let shape = Arc::new(Shape::Columns(opened.names));
         let wanted = self.first_row(source)?;
         // All but the bytes by which the file was recognized, which are counted.
         let mut uncounted = file.0.len().saturating_sub(MAGIC_BYTES as u64);
         let mut ahead = match &source.location {
-            Location::Remote(remote) => {
+            Location::Remote(remote) if self.found.is_none() => {
                 let groups = 0..opened.metadata.num_row_groups();
                 let is_before =
                     |group: &usize| u32::try_from(*group).is_ok_and(|g| wanted.is_after(g));
@@ -286,6 +290,7 @@ fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
 /// A file whose footer has been read.
 struct Opened {
     metadata: Arc<ParquetMetaData>,
+    schema: SchemaRef,
     mask: ProjectionMask,
     levels: Arc<FieldLevels>,
     names: Vec<String>,
@@ -328,6 +333,7 @@ impl Opened {
             levels: Arc::new(levels),
             names,
             metadata,
+            schema: Arc::clone(read.schema()),
         })
     }
 }

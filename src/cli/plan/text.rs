@@ -54,7 +54,7 @@ pub(super) fn text(plan: &Document) -> String {
 }
 
 /// A number of things.
-pub(super) fn counted(number: u64, what: &str) -> String {
+pub(crate) fn counted(number: u64, what: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{} {what}{s}", HumanCount(number))
 }
