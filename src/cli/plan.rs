@@ -1,6 +1,7 @@
 //! `sluice plan`: what an import would come to. The same code reads and checks everything, and nothing is sent.
 
 mod document;
+mod sampled;
 pub(super) mod text;
 
 use std::sync::Arc;
@@ -35,6 +36,14 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
     let mut plan = import::plan(&import::Asked::from(import), &named)?;
     // All that is wrong is to be known at once.
     let accepted = std::mem::replace(&mut plan.max_rejects, Tolerance::Count(u64::MAX));
+    if let Some(amount) = arguments.sample {
+        if let Some(code) = sampled::run(arguments, &plan, amount)? {
+            return Ok(code);
+        }
+        if !import.delivery.quiet {
+            eprintln!("the sample would be about all there is: all of it is read");
+        }
+    }
     let there = match &named {
         Named::Projects(projects) => look(import, projects)?,
         _ => Vec::new(),

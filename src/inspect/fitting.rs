@@ -1,10 +1,14 @@
 //! How tasks fit the labelling config: which of the fields it needs are there, and what would mend those that are not.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::columns::Column;
+use crate::error::Fault;
 use crate::labelling_config::LabellingConfig;
 use crate::normalize::fit::similar;
+use crate::rejects::Rejects;
 
 /// How the tasks of a source fit the labelling config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +21,8 @@ pub struct Fitting {
     pub fit: u64,
     /// Tasks looked at that do not.
     pub misfit: u64,
+    /// Why not, by code: how many, and the first of them.
+    pub misfits_by_code: BTreeMap<&'static str, Rejects>,
 }
 
 /// A field that the labelling config needs.
@@ -34,6 +40,16 @@ pub struct Needed {
 }
 
 impl Fitting {
+    /// Counts a task that does not fit.
+    pub(super) fn misfits(&mut self, fault: Fault) {
+        let of_code = self.misfits_by_code.entry(fault.code.as_str()).or_default();
+        if of_code.count == 0 {
+            of_code.first.push(fault.reason);
+            of_code.help = fault.help;
+        }
+        of_code.count += 1;
+    }
+
     /// How these columns fit.
     pub(super) fn new(config: &LabellingConfig, columns: &[Column]) -> Self {
         let mut mend = Vec::new();
@@ -82,6 +98,7 @@ impl Fitting {
             mend,
             fit: 0,
             misfit: 0,
+            misfits_by_code: BTreeMap::new(),
         }
     }
 }

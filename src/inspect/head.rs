@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::value::RawValue;
 
@@ -64,7 +65,6 @@ impl Look<'_> {
     /// When it cannot be read so far.
     pub fn at(&self, source: &Source) -> Result<About> {
         let stop = Arc::new(Stop::default());
-        let budget = Budget::new(self.memory, &stop);
         let aside = Budget::new(self.memory, &stop);
         let (found, columns) = (RefCell::<Found>::default(), RefCell::new(None));
         let seen = RefCell::new(Seen {
@@ -94,22 +94,7 @@ impl Look<'_> {
             seen.enough = outcome.is_err();
             outcome
         };
-        let reader = Reader {
-            reading: self.reading,
-            buffers: &Buffers::new(1),
-            budget: &budget,
-            threads: 1,
-            stop: &stop,
-            progress: Arc::<Progress>::default(),
-            from: None,
-            tables_only: false,
-            types: None,
-            seen: None,
-            found: Some(&found),
-            check_columns: &check_columns,
-            submit: &submit,
-        };
-        let outcome = reader.run(std::slice::from_ref(source));
+        let outcome = self.read(source, &found, &check_columns, &submit).map(drop);
         let mut seen = seen.into_inner();
         let found = found.into_inner();
         seen.about.found(&found);
@@ -121,6 +106,35 @@ impl Look<'_> {
         }
         seen.about.all = !seen.enough && seen.about.fault.is_none();
         Ok(self.end(seen, columns.into_inner()))
+    }
+
+    /// Reads a source until `submit` wants no more of it; gives the bytes read of it, as stored.
+    pub(super) fn read(
+        &self,
+        source: &Source,
+        found: &RefCell<Found>,
+        check_columns: &dyn Fn(&[String]) -> Result<()>,
+        submit: &dyn Fn(Chunk) -> Result<(), Ended>,
+    ) -> Result<u64> {
+        let stop = Arc::new(Stop::default());
+        let progress = Arc::<Progress>::default();
+        let reader = Reader {
+            reading: self.reading,
+            buffers: &Buffers::new(1),
+            budget: &Budget::new(self.memory, &stop),
+            threads: 1,
+            stop: &stop,
+            progress: Arc::clone(&progress),
+            from: None,
+            tables_only: false,
+            types: None,
+            seen: None,
+            found: Some(found),
+            check_columns,
+            submit,
+        };
+        reader.run(std::slice::from_ref(source))?;
+        Ok(progress.bytes.load(Ordering::Relaxed))
     }
 
     fn end(&self, seen: Seen, names: Option<Vec<String>>) -> About {
@@ -166,19 +180,10 @@ impl Look<'_> {
             if let Ok(held) = held {
                 let lines = Buffer::from(seen.lines);
                 let chunk = normalize::text_chunk(lines, Shape::Json(Framing::Lines), held);
-                let source = &about.source;
                 for tasks in normalize::tasks(&normalizer, chunk) {
-                    let mut tracker = Tracker::default();
-                    tracker.enter(tasks.source, tasks.start);
-                    for rejected in tasks.rejected {
+                    for Rejected { fault, .. } in tasks.rejected {
                         fitting.misfit += 1;
-                        count(
-                            &mut about.rejects_by_code,
-                            &tracker,
-                            rejected,
-                            &tasks.shape,
-                            source,
-                        );
+                        fitting.misfits(fault);
                     }
                 }
             }

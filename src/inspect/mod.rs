@@ -7,8 +7,11 @@
 //! done on one thread, and ends when enough has been seen.
 
 pub mod columns;
+pub mod estimate;
 pub mod fitting;
 pub mod head;
+pub mod sample;
+pub mod windows;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! What is known of sources, for a person.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use indicatif::{DecimalBytes, HumanCount};
@@ -10,6 +11,7 @@ use crate::cli::table::{Align, Table};
 use crate::inspect::columns::Column;
 use crate::inspect::fitting::Fitting;
 use crate::inspect::{About, RowGroups};
+use crate::rejects::Rejects;
 
 /// Columns that are listed; all of them stand in the JSON.
 const COLUMNS_SHOWN: usize = 50;
@@ -61,16 +63,7 @@ fn one(text: &mut String, about: &About, paint: Paint) {
         row_groups(text, groups);
     }
     columns(text, about);
-    for (code, rejects) in &about.rejects_by_code {
-        let rejected = paint.paint(Kind::Bad, &format!("{code}: {}", HumanCount(rejects.count)));
-        let _ = writeln!(text, "  {rejected}");
-        if let Some(first) = rejects.first.first() {
-            let _ = writeln!(text, "    {first}");
-        }
-        if let Some(help) = &rejects.help {
-            let _ = writeln!(text, "    help: {help}");
-        }
-    }
+    rejects(text, &about.rejects_by_code, paint);
     if let Some(fault) = &about.fault {
         let _ = writeln!(
             text,
@@ -83,6 +76,19 @@ fn one(text: &mut String, about: &About, paint: Paint) {
     }
     for task in &about.tasks {
         let _ = writeln!(text, "{}", paint.json(task.get(), "  "));
+    }
+}
+
+fn rejects(text: &mut String, by_code: &BTreeMap<&str, Rejects>, paint: Paint) {
+    for (code, rejects) in by_code {
+        let rejected = format!("{code}: {}", HumanCount(rejects.count));
+        let _ = writeln!(text, "  {}", paint.paint(Kind::Bad, &rejected));
+        if let Some(first) = rejects.first.first() {
+            let _ = writeln!(text, "    {first}");
+        }
+        if let Some(help) = &rejects.help {
+            let _ = writeln!(text, "    help: {help}");
+        }
     }
 }
 
@@ -113,13 +119,8 @@ fn columns(text: &mut String, about: &About) {
         ("MISSING", Align::Right),
         ("EXAMPLES", Align::Left),
     ]);
-    let tasks = about.looked_at
-        - about
-            .rejects_by_code
-            .values()
-            .map(|r| r.count)
-            .sum::<u64>()
-            .min(about.looked_at);
+    let rejected: u64 = about.rejects_by_code.values().map(|r| r.count).sum();
+    let tasks = about.looked_at - rejected.min(about.looked_at);
     let share = |count: u64| match count {
         0 => "-".to_owned(),
         some => format!("{:.1} %", some as f64 * 100.0 / tasks.max(some) as f64),
@@ -168,6 +169,7 @@ fn fitting(text: &mut String, fitting: &Fitting, paint: Paint) {
         counted(fitting.fit, "task"),
         HumanCount(fitting.misfit)
     );
+    rejects(text, &fitting.misfits_by_code, paint);
     for needed in &fitting.fields {
         let (field, tag) = (&needed.field, &needed.tag);
         let line = match (&needed.similar, needed.found) {
