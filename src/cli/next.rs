@@ -5,12 +5,17 @@ use super::recorded::quoted;
 /// The flags that only a look takes; whether a value follows.
 const LOOKING: [(&str, bool); 3] = [("--json", false), ("--sample", true), ("--tasks", true)];
 
-/// After `sluice plan`.
-pub(super) fn after_plan(rejects: bool) {
+/// After `sluice plan`; `accepted`: an import would go to its end.
+pub(super) fn after_plan(rejects: bool, accepted: bool) {
     if rejects {
         eprintln!("`sluice explain CODE` says what a reject's code means, and how it is mended");
     }
-    eprintln!("next: {}", words("import"));
+    let first = if accepted {
+        ""
+    } else {
+        "mend the rejects, then "
+    };
+    eprintln!("next: {first}{}", words("import"));
 }
 
 /// After `sluice inspect`; `mends` are flags that would have fields fit.

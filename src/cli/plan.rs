@@ -89,7 +89,7 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
         return Err(error);
     }
     if !import.delivery.quiet {
-        next::after_plan(document.rejects > 0);
+        next::after_plan(document.rejects > 0, document.accepted);
     }
     Ok(if document.rejects > 0 { 3 } else { 0 })
 }

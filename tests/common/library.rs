@@ -60,7 +60,6 @@ impl Default for Options {
             max_rejects: Tolerance::Percent(100.0),
             from: None,
             seen: None,
-            found: None,
             dedupe: None,
             csv_types: CsvTypes::Text,
             files: Files::default(),

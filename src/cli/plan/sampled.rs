@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &PlanArguments, plan: &Plan, amount: Asked) -> Resu
     })?;
     let rejects = !sample.rejects_by_code.is_empty();
     if !import.delivery.quiet {
-        next::after_plan(rejects);
+        next::after_plan(rejects, true);
     }
     Ok(Some(if rejects { 3 } else { 0 }))
 }
