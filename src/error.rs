@@ -3,6 +3,8 @@
 //! A [`Fault`] is something wrong with one record; the record becomes a reject and the run goes on. An [`Error`] ends
 //! the run. Both carry a [`Code`], which is stable, so that scripts and `explain` can rest on it.
 
+pub mod explanation;
+
 use std::fmt;
 
 use crate::place::Spot;
@@ -124,6 +126,12 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
     /// The exit code of a run that ends with this error: 2 usage, 4 too many rejects, 5 temporary, 6 not authorised,
     /// 7 outcome unknown, 130 interrupted, 1 the rest.
     #[must_use]

@@ -37,6 +37,8 @@
 //! A run that was packed into a folder or a bucket lies there with a manifest, which alone says what counts of it: [`packed`]
 //! writes it, joins those of several processes, and reads it again to send what was packed.
 //!
+//! [`inspect`] reads the heads of sources by the same rooms up to `batch`, and sends nothing.
+//!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
 //! `labelling_config`, `generate`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
 //! [`pipeline`] sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
@@ -71,6 +73,10 @@ pub mod batch;
 pub mod deliver;
 
 pub mod sink;
+
+// Beside the flow: what a source is, by its head.
+
+pub mod inspect;
 
 // Beside the flow: a web server for the files that tasks speak of.
 

@@ -37,6 +37,7 @@ use self::batching::{Asked, Downstream, batch};
 use self::reading::read;
 use crate::batch::Batcher;
 use crate::batch::known::Known;
+use crate::batch::tally::Tally;
 use crate::deliver::times;
 use crate::deliver::{self, Begin, Receipt, Sink};
 use crate::error::{Code, Error, Result};
@@ -75,7 +76,7 @@ pub struct Outcome {
 /// SIGINT and SIGTERM end the run after the imports that are on their way; a second one ends the process.
 pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
     let mut receipts = Vec::new();
-    let around = Arc::new(Around::new(plan, watch));
+    let around = Arc::new(Around::new(plan, watch, sink.tally()));
     let outcome = run_to_end(&around, sink, &mut receipts);
     watch.stages.deliver.stop();
     let kept = around.rejects().finish().and(around.duplicates().finish());
@@ -212,12 +213,13 @@ struct Around {
     watch: Arc<Watch>,
     rejects: Mutex<RecordsFile>,
     duplicates: Mutex<RecordsFile>,
+    tally: Option<Arc<Tally>>,
     stop: Arc<Stop>,
     stopped: watch::Receiver<bool>,
 }
 
 impl Around {
-    fn new(plan: &Arc<Plan>, watch: &Arc<Watch>) -> Self {
+    fn new(plan: &Arc<Plan>, watch: &Arc<Watch>, tally: Option<Arc<Tally>>) -> Self {
         let stop = Arc::new(Stop::default());
         let stopped = stopped(&stop);
         Around {
@@ -225,6 +227,7 @@ impl Around {
             watch: Arc::clone(watch),
             rejects: Mutex::default(),
             duplicates: Mutex::default(),
+            tally,
             stop,
             stopped,
         }
@@ -262,6 +265,9 @@ impl Around {
     fn rejected(&self, reject: &Reject) -> Result<()> {
         let source = self.source(reject.place);
         self.watch.counters.rejected(reject, source);
+        if let Some(tally) = &self.tally {
+            tally.reject(reject, source);
+        }
         self.rejects().write(reject.line(source))?;
         self.judge(false)
     }
@@ -269,6 +275,9 @@ impl Around {
     fn duplicate(&self, place: Place) -> Result<()> {
         let spot = self.spot(Some(place));
         self.watch.counters.duplicate(&spot);
+        if let Some(tally) = &self.tally {
+            tally.duplicate(place);
+        }
         self.duplicates()
             .write(duplicate_line(place, self.source(place)))
     }

@@ -22,6 +22,35 @@ use crate::read::files::Whole;
 /// Bytes shown of a record that is too long to be kept.
 const HEAD_BYTES: usize = 1 << 10;
 
+/// First places kept of the rejects of one code.
+const FIRST_PLACES: usize = 5;
+
+/// The rejects of one code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rejects {
+    /// How many.
+    pub count: u64,
+    /// The first few: place and reason.
+    pub first: Vec<String>,
+    /// How to mend the first, if there is a way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Rejects {
+    /// Counts one more; `source` is the name of its source.
+    pub fn add(&mut self, reject: &Reject, source: &str) {
+        if self.count == 0 {
+            self.help.clone_from(&reject.fault.help);
+        }
+        self.count += 1;
+        if self.first.len() < FIRST_PLACES {
+            let spot = reject.spot_in(source);
+            self.first.push(format!("{spot}: {}", reject.fault.reason));
+        }
+    }
+}
+
 /// A record that became no task.
 #[derive(Clone, Debug)]
 pub struct Reject {

@@ -235,6 +235,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         tables_only: false,
         types: None,
         seen: None,
+        found: None,
         check_columns: &|_| Ok(()),
         submit: &take,
     };
@@ -936,6 +937,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             tables_only: false,
             types: None,
             seen: None,
+            found: None,
             check_columns: &|_| Ok(()),
             submit: &submit,
         };

@@ -798,6 +798,7 @@ fn read_whole(path: &Path, reading: &Reading) -> TableHead {
         tables_only: false,
         types: None,
         seen: None,
+        found: None,
         check_columns: &|_| Ok(()),
         submit: &submit,
     };

@@ -22,8 +22,9 @@ const STAGES: [&str; 7] = [
 
 /// The stages with the rooms that stand between and after them: `rejects` keeps what became no task, `journal` what was
 /// sent, `label_studio` speaks to the server, and `report` is told what all stages did. `serve` is a web server for the
-/// files of a source, `stand_in` one that answers benches as a Label Studio does, and `fetch` asks other servers for such files.
-const FLOW: [&str; 14] = [
+/// files of a source, `stand_in` one that answers benches as a Label Studio does, `fetch` asks other servers for such files,
+/// and `inspect` looks at the heads of sources.
+const FLOW: [&str; 15] = [
     "source",
     "serve",
     "stand_in",
@@ -33,6 +34,7 @@ const FLOW: [&str; 14] = [
     "normalize",
     "rejects",
     "batch",
+    "inspect",
     "journal",
     "label_studio",
     "deliver",

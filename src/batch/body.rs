@@ -17,6 +17,8 @@ pub enum Store {
     Divisible,
     /// As files of this folder, under temporary names.
     Folder(Arc<Path>),
+    /// Not at all: only the place of every task is kept, and how many bytes there would be.
+    Nothing,
 }
 
 /// Where new bodies come from.
@@ -28,6 +30,8 @@ pub enum Bodies {
     Divisible,
     /// From a folder, whose files are written by a [`Writer`].
     Files(Files),
+    /// They are not kept; the place of every task is.
+    Nothing,
 }
 
 /// The bytes of one import.
@@ -37,6 +41,8 @@ pub enum Body {
     Memory(Vec<u8>),
     /// In a file.
     File(FileBody),
+    /// Nowhere.
+    Nothing,
 }
 
 impl Store {
@@ -46,6 +52,7 @@ impl Store {
         match self {
             Store::Memory => (Bodies::Memory, None),
             Store::Divisible => (Bodies::Divisible, None),
+            Store::Nothing => (Bodies::Nothing, None),
             Store::Folder(folder) => {
                 let (files, writer) = files(folder);
                 (Bodies::Files(files), Some(writer))
@@ -70,6 +77,7 @@ impl Bodies {
         match self {
             Bodies::Memory | Bodies::Divisible => Body::Memory(Vec::new()),
             Bodies::Files(files) => Body::File(files.start(number)),
+            Bodies::Nothing => Body::Nothing,
         }
     }
 }
@@ -89,6 +97,7 @@ impl Body {
                 Ok(())
             }
             Body::File(file) => file.push(bytes),
+            Body::Nothing => Ok(()),
         }
     }
 
@@ -98,7 +107,7 @@ impl Body {
     /// When the last of it cannot be kept.
     pub fn end(&mut self) -> io::Result<()> {
         match self {
-            Body::Memory(_) => Ok(()),
+            Body::Memory(_) | Body::Nothing => Ok(()),
             Body::File(file) => file.end(),
         }
     }

@@ -15,7 +15,7 @@ pub struct Import {
     pub about: About,
     /// Its bytes.
     pub body: Body,
-    /// Its tasks one by one, if it is [divisible](super::body::Store::Divisible).
+    /// Its tasks one by one, if it is [divisible](super::body::Store::Divisible) or not kept at all.
     pub tasks: Vec<TaskAt>,
 }
 
@@ -146,7 +146,7 @@ impl Filling {
         } else {
             self.append(&[self.limits.framing.separator])?;
         }
-        if matches!(self.bodies, Bodies::Divisible) {
+        if matches!(self.bodies, Bodies::Divisible | Bodies::Nothing) {
             let offset = self.bytes - self.limits.framing.close.len() + separator;
             let each = marks.iter().enumerate().map(|(i, mark)| TaskAt {
                 end: offset + mark.end - start,

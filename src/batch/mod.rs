@@ -11,6 +11,7 @@ pub mod files;
 pub mod import;
 pub mod known;
 pub mod limits;
+pub mod tally;
 pub mod tracker;
 
 use self::body::Bodies;

@@ -2,6 +2,9 @@
 
 mod bench;
 mod config;
+mod examples;
+mod help;
+mod look;
 mod packed;
 mod runs;
 mod serve;
@@ -16,6 +19,8 @@ use encoding_rs::Encoding;
 
 pub use self::bench::{BenchArguments, BenchTarget};
 pub use self::config::{ConfigArguments, ConfigCommand, ConfigShowArguments};
+pub use self::help::{CompletionsArguments, ExplainArguments, ManArguments};
+pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
 pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
@@ -36,7 +41,7 @@ use crate::source::sniff;
 
 /// Stream large files into Label Studio.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, max_term_width = 100)]
+#[command(name = "sluice", version, max_term_width = 100, after_long_help = examples::SLUICE)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -55,6 +60,10 @@ pub struct Arguments {
 pub enum Command {
     /// Turn files into imports of Label Studio tasks, never over its limits, nothing lost
     Import(Box<ImportArguments>),
+    /// Say what an import would come to, nothing sent: records, tasks, rejects, imports, earliest finish
+    Plan(Box<PlanArguments>),
+    /// Look at the heads of sources: format, columns and types, the first tasks, what fits the labelling config
+    Inspect(Box<InspectArguments>),
     /// Send imports packed earlier
     Push(Box<PushArguments>),
     /// Make one run of what the processes of a job have packed with `--shard`
@@ -73,6 +82,12 @@ pub enum Command {
     Bench(BenchArguments),
     /// Show what options are set to, and where
     Config(ConfigArguments),
+    /// Say what an error code means, and how to mend it
+    Explain(ExplainArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Print a manual page, or write all of them
+    Man(ManArguments),
 }
 
 impl Command {
@@ -90,7 +105,7 @@ impl Command {
 
 /// The words and flags of `sluice import`.
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::IMPORT, EXIT_CODES].concat())]
 pub struct ImportArguments {
     /// Files, archives (zip, tar), folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
     /// addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
@@ -460,6 +475,8 @@ pub struct StateArguments {
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
+
+const SHORT_HELP: &str = "`--help` has more on each flag, examples, and exit codes.";
 
 const EXIT_CODES: &str = "\
 The token for a server comes from LABEL_STUDIO_API_KEY, from the file that LABEL_STUDIO_API_KEY_FILE names, or from \

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::ImportArguments;
 use super::delivery::{Named, Projects};
+use super::import::Asked;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::client::Client;
 use crate::label_studio::failure::Failure;
@@ -26,9 +26,9 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// When it cannot be read, or Label Studio would not take it.
-pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Known>> {
-    let path = arguments.fields.label_config.as_deref();
-    let held = !arguments.fields.no_validation || !arguments.fields.inline.is_empty();
+pub(super) fn of(asked: &Asked<'_>, named: &Named) -> Result<Option<Known>> {
+    let path = asked.fields.label_config.as_deref();
+    let held = !asked.fields.no_validation || !asked.fields.inline.is_empty();
     let (config, members) = match (path, named) {
         (None, Named::Directory(_) | Named::Stdout | Named::Objects(_) | Named::Redis(_)) => {
             return Ok(None);
@@ -38,7 +38,7 @@ pub(super) fn of(arguments: &ImportArguments, named: &Named) -> Result<Option<Kn
         }
         (path, Named::Projects(projects)) => {
             let config = path.map(from_file).transpose()?;
-            from_server(arguments, projects, config)?
+            from_server(asked, projects, config)?
         }
     };
     if let Some(fault) = config.resolver_fault.as_ref().filter(|_| held) {
@@ -72,11 +72,11 @@ fn from_file(path: &Path) -> Result<LabellingConfig> {
 /// The members of the first server, and the config of the first project if none is given; tasks that go to others are
 /// checked against it too.
 fn from_server(
-    arguments: &ImportArguments,
+    asked: &Asked<'_>,
     projects: &Projects,
     given: Option<LabellingConfig>,
 ) -> Result<(LabellingConfig, Option<Members>)> {
-    let access = projects.access(&arguments.delivery.server.reach)?;
+    let access = projects.access(asked.reach)?;
     let mut first: Option<(String, Option<Members>)> = None;
     for address in &projects.addresses {
         let client = Client::new(address, access.token.clone(), access.settings.clone())?;

@@ -32,6 +32,7 @@ use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::objects::{Layout, Objects};
 use crate::sink::redis::Redis;
 use crate::sink::stdout::Stdout;
+use crate::source::address::unknown_scheme;
 use crate::source::redis::{self, Address};
 use crate::source::remote;
 use crate::source::sniff::Format;
@@ -114,12 +115,8 @@ impl Named {
             ([], [to]) if let Some(address) = remote::bucket::Address::parse(to)? => {
                 Ok(Named::Objects(address))
             }
-            ([], [to]) => match to.split_once("://") {
-                Some((scheme, _)) => Err(Error::new(
-                    Code::Usage,
-                    format!("`--to {to}`: no target is known by `{scheme}://`"),
-                )
-                .help("name a folder, `-` for standard output, a prefix such as `s3://bucket/prefix`, `redis://HOST:PORT/DB?path=PREFIX`, or the address of a Label Studio project")),
+            ([], [to]) => match unknown_scheme(to, "target") {
+                Some(error) => Err(error),
                 None => Ok(Named::Directory(PathBuf::from(to))),
             },
             _ => Err(Error::new(
@@ -355,7 +352,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
 }
 
 /// Says which files of folders are not read: what is passed over silently is lost.
-fn left_out(plan: &Plan, all: bool) {
+pub(super) fn left_out(plan: &Plan, all: bool) {
     const SHOWN: usize = 3;
     let is_media = |path: &&PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -411,7 +408,7 @@ fn looked_at(media: &Media) {
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
-fn not_conserved(totals: &Totals) -> Option<Error> {
+pub(super) fn not_conserved(totals: &Totals) -> Option<Error> {
     (!totals.is_conserved()).then(|| {
         let Totals {
             records,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{FieldArguments, ImportArguments, InlineArgument, NulArgument};
+use super::args::{
+    FieldArguments, ImportArguments, InlineArgument, LimitArguments, NulArgument, ReachArguments,
+    ReadingArguments,
+};
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
@@ -18,10 +21,11 @@ use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
 use crate::normalize::dedupe::Dedupe;
 use crate::normalize::fit::Fit;
-use crate::normalize::inline::{Asked, Inline};
+use crate::normalize::inline::{self, Inline};
 use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::media::References;
+use crate::plan::shard::Shard;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::archive::{self, Looking};
@@ -51,7 +55,7 @@ fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
         named = named.within(shard)?;
     }
     let sync = Sync::of(arguments, &named)?;
-    let plan = plan(arguments, &named, true)?;
+    let plan = plan(&Asked::from(arguments), &named)?;
     let (code, tasks) = delivery::run(Delivery {
         started,
         plan,
@@ -74,21 +78,54 @@ fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
     Ok(code)
 }
 
-/// What an import of these words to this target is; `stdin`: standard input is there, and is looked at.
+/// What decides what the tasks are.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) sources: &'a [String],
+    /// The sources are lists of sources, with this column.
+    pub(super) list: Option<&'a str>,
+    pub(super) shard: Option<Shard>,
+    pub(super) reading: &'a ReadingArguments,
+    pub(super) fields: &'a FieldArguments,
+    pub(super) limits: &'a LimitArguments,
+    pub(super) reach: &'a ReachArguments,
+    pub(super) quiet: bool,
+    /// Standard input is there, and is looked at.
+    pub(super) stdin: bool,
+}
+
+impl<'a> From<&'a ImportArguments> for Asked<'a> {
+    fn from(arguments: &'a ImportArguments) -> Self {
+        Asked {
+            sources: &arguments.sources,
+            list: arguments.list.as_deref(),
+            shard: arguments.shard,
+            reading: &arguments.reading,
+            fields: &arguments.fields,
+            limits: &arguments.limits,
+            reach: &arguments.delivery.server.reach,
+            quiet: arguments.delivery.watching.quiet,
+            stdin: true,
+        }
+    }
+}
+
+/// What an import of these words to this target is.
 ///
 /// # Errors
 /// When there is no such source, or the words ask for what cannot be.
-pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> Result<Plan> {
-    let ImportArguments {
+pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
+    let Asked {
         reading,
         fields,
         limits,
+        quiet,
         ..
-    } = arguments;
+    } = *asked;
     let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
     let media_check = reading.media_check;
     if reading.presign.is_some() {
-        presignable(media_check, named, arguments.shard.is_some())?;
+        presignable(media_check, named, asked.shard.is_some())?;
     }
     if reading.no_header && csv_types == CsvTypes::LabelStudio {
         return Err(no_header());
@@ -102,24 +139,24 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     let config = if unknown {
         None
     } else {
-        config::of(arguments, named)?
+        config::of(asked, named)?
     };
     let (key, known) = (
         fields.data_key.as_deref(),
         config.as_ref().map(|known| &*known.config),
     );
-    let inline = inline(fields, known)?;
+    let inline = inlined(fields, known)?;
     let taking = file_types::taking(reading, key, known, inline.is_some());
-    let mut listing = listing(arguments, &taking)?;
+    let mut listing = listing(asked, &taking)?;
     let looking = Looking {
         spool_limit: spool_limit as u64,
-        stdin,
+        stdin: asked.stdin,
     };
     archive::expand(&mut listing, &taking, looking)?;
-    if let Some(shard) = arguments.shard {
+    if let Some(shard) = asked.shard {
         shard.take(&mut listing.sources);
     }
-    if !arguments.delivery.watching.quiet {
+    if !quiet {
         listing
             .told
             .iter()
@@ -181,7 +218,7 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
     let mut plan = Plan {
         spool_limit: spool_limit as u64,
         media_check,
-        shard: arguments.shard,
+        shard: asked.shard,
         ..limits.plan(listing, reading, settled, bounds)
     };
     fields.predict(&mut plan, config.map(|known| known.config))?;
@@ -189,23 +226,23 @@ pub(super) fn plan(arguments: &ImportArguments, named: &Named, stdin: bool) -> R
 }
 
 /// What the words on the command line stand for.
-fn listing(arguments: &ImportArguments, taking: &Taking) -> Result<Listing> {
-    match &arguments.list {
-        None => local::list_as(&arguments.sources, taking),
+fn listing(asked: &Asked<'_>, taking: &Taking) -> Result<Listing> {
+    match asked.list {
+        None => local::list_as(asked.sources, taking),
         Some(column) => {
-            let column = Some(column.as_str()).filter(|column| !column.is_empty());
-            lists::listing(&arguments.sources, column, taking, &arguments.limits)
+            let column = Some(column).filter(|column| !column.is_empty());
+            lists::listing(asked.sources, column, taking, asked.limits)
         }
     }
 }
 
 /// The fields whose addresses are to be replaced, if any are.
-fn inline(fields: &FieldArguments, config: Option<&LabellingConfig>) -> Result<Option<Inline>> {
-    let asked = Asked {
+fn inlined(fields: &FieldArguments, config: Option<&LabellingConfig>) -> Result<Option<Inline>> {
+    let asked = inline::Asked {
         urls: fields.inline.contains(&InlineArgument::Urls),
         resolvers: fields.inline.contains(&InlineArgument::Resolvers),
     };
-    (asked != Asked::default())
+    (asked != inline::Asked::default())
         .then(|| Inline::new(config, asked))
         .transpose()
 }

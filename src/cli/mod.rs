@@ -3,8 +3,12 @@
 pub mod args;
 pub mod bench;
 pub mod commit;
+pub mod explain;
 pub mod gc;
 pub mod import;
+pub mod inspect;
+pub mod manual;
+pub mod plan;
 pub mod push;
 pub mod runs;
 pub mod serve;
@@ -17,6 +21,7 @@ mod delivery;
 mod file_types;
 mod last_line;
 mod lists;
+mod next;
 mod plans;
 mod predicting;
 mod recorded;
@@ -71,6 +76,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_workers();
     let outcome = watching::listen(&arguments.command).and_then(|()| match &arguments.command {
         Command::Import(arguments) => import::run(arguments),
+        Command::Plan(arguments) => plan::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
         Command::Push(arguments) => push::run(arguments),
         Command::Commit(arguments) => commit::run(arguments),
         Command::Gc(arguments) => gc::run(arguments),
@@ -83,6 +90,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             let ConfigCommand::Show(words) = what;
             settings::show::run(words, arguments.config.as_deref())
         }
+        Command::Explain(arguments) => explain::run(arguments),
+        Command::Completions(arguments) => manual::completions(arguments),
+        Command::Man(arguments) => manual::man(arguments),
     });
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::args::LimitArguments;
-use crate::batch::limits::Limits;
+use crate::batch::limits::{Limits, MOST_BYTES, MOST_TASKS};
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
 use crate::normalize::Normalizer;
@@ -14,7 +14,7 @@ use crate::normalize::inline::Inline;
 use crate::normalize::join::Join;
 use crate::normalize::mapping::Mapping;
 use crate::normalize::provenance::Provenance;
-use crate::plan::{MOST_RECORD_BYTES, Plan, new_run_id};
+use crate::plan::{MOST_RECORD_BYTES, Plan, Tolerance, new_run_id};
 use crate::read::column_types::CsvTypes;
 use crate::read::files::Files;
 use crate::read::{RECORDS_IN_MEMORY, Reading};
@@ -39,6 +39,20 @@ pub(super) struct Fields {
     pub(super) dedupe: Option<Dedupe>,
     pub(super) inline: Option<Inline>,
     pub(super) nul: Nul,
+}
+
+impl Default for LimitArguments {
+    /// What holds where nothing is said; a test holds this to the flags.
+    fn default() -> Self {
+        LimitArguments {
+            max_tasks: MOST_TASKS,
+            max_bytes: MOST_BYTES,
+            max_rejects: Tolerance::Count(100),
+            memory: 256 << 20,
+            threads: None,
+            chunk_bytes: None,
+        }
+    }
 }
 
 impl LimitArguments {
@@ -101,4 +115,19 @@ impl LimitArguments {
 
 fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::LimitArguments;
+
+    #[test]
+    fn the_default_limits_are_those_of_the_flags() {
+        let command = LimitArguments::augment_args(Command::new("limits"));
+        let flags = LimitArguments::from_arg_matches(&command.get_matches_from(["limits"]));
+        let flags = flags.map(|limits| format!("{limits:?}")).ok();
+        assert_eq!(flags, Some(format!("{:?}", LimitArguments::default())));
+    }
 }

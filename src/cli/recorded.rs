@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::args::{Arguments, Command};
 use super::delivery::Named;
+use super::import::Asked;
 use super::{import, push};
 use crate::batch::limits::ARRAY;
 use crate::error::{Code, Error, Result};
@@ -57,11 +58,16 @@ impl Words {
             .map_err(|_| unreadable(&self.words))?;
         match &arguments.command {
             Command::Import(arguments) => {
-                import::plan(arguments, &Named::of(&arguments.to)?, false)
+                let asked = Asked {
+                    stdin: false,
+                    ..Asked::from(&**arguments)
+                };
+                import::plan(&asked, &Named::of(&arguments.to)?)
             }
             Command::Push(arguments) => {
                 push::plan(arguments, &Packed::open(&arguments.packed)?, ARRAY)
             }
+            // No other command makes a run.
             _ => Err(unreadable(&self.words)),
         }
     }
@@ -79,7 +85,7 @@ fn unreadable(words: &[String]) -> Error {
 }
 
 /// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+-".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -9,7 +9,7 @@ use super::args::{ReachArguments, StateArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
 use crate::error::{Code, Error, Result};
 use crate::journal::identity::without_secrets;
-use crate::journal::{Journal, Run, state_directory};
+use crate::journal::{DATABASE, Journal, Run, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
@@ -91,6 +91,21 @@ pub(super) fn run_into_projects(journal: &Journal, start: &str) -> Result<Run> {
         format!("run `{id}` went to `{target}`, and only projects of Label Studio can be asked what they have"),
     )
     .help("the manifest of a folder or a bucket says what it holds"))
+}
+
+/// What was learned of how much a server bears, if anything was: nothing is written, and no journal made.
+///
+/// # Errors
+/// When there is a journal that cannot be read.
+pub(super) fn learned(arguments: &StateArguments, key: &str) -> Result<Option<Value>> {
+    let directory = match &arguments.state_dir {
+        Some(directory) => directory.clone(),
+        None => state_directory(|name| std::env::var_os(name))?,
+    };
+    if !directory.join(DATABASE).exists() {
+        return Ok(None);
+    }
+    Ok(journal(arguments)?.server(key)?.sizing)
 }
 
 /// Takes a recorded run in hand, and its projects' servers.

@@ -168,7 +168,11 @@ pub(super) fn write_reports(paths: &[PathBuf], report: &Report) -> Result<()> {
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a report to a file, or to standard output with `-`.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let outcome = if path == Path::new("-") {
         std::io::stdout().write_all(bytes)
     } else {

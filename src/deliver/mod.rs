@@ -22,6 +22,7 @@ use self::times::{Outcome, Times};
 use crate::batch::body::Store;
 use crate::batch::import::{About, Import};
 use crate::batch::limits::Wanted;
+use crate::batch::tally::Tally;
 use crate::error::{Error, Result};
 use crate::place::Place;
 use crate::read::seen::Seen;
@@ -56,6 +57,11 @@ pub trait Sink: Send + Sync {
 
     /// What is to be kept of what is read, so that it is known when it is read again; known once it has begun.
     fn seen(&self) -> Option<Arc<Seen>> {
+        None
+    }
+
+    /// Where it is counted source by source what becomes of records, if it is.
+    fn tally(&self) -> Option<Arc<Tally>> {
         None
     }
 

@@ -9,6 +9,7 @@ mod misfit;
 use std::sync::Arc;
 
 use self::beside::Judged;
+pub use self::misfit::similar;
 use self::misfit::{missing, wrong_type};
 use super::join::Joined;
 use super::mapping::Mapping;
@@ -139,6 +140,21 @@ impl Fit {
             needs,
             watch: Arc::new(watch),
         })
+    }
+
+    /// The same for tasks as they are sent: nothing of them is mapped any more.
+    ///
+    /// # Errors
+    /// Never: without constants there is nothing to look at before.
+    pub fn of_tasks(&self) -> Result<Fit> {
+        let (config, members) = (Arc::clone(&self.config), self.members.clone());
+        Fit::new(config, members, &Mapping::default(), &[])
+    }
+
+    /// The labelling config.
+    #[must_use]
+    pub fn config(&self) -> &LabellingConfig {
+        &self.config
     }
 
     /// The fields to note while JSON is checked.

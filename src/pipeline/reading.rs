@@ -78,6 +78,7 @@ pub(super) fn read<S, F>(
         tables_only: false,
         types: input.types.as_ref(),
         seen,
+        found: None,
         check_columns: &check_columns,
         submit: &submit,
     };
@@ -129,6 +130,7 @@ impl Before {
             tables_only: self.tables_only,
             types: self.types.as_ref(),
             seen: None,
+            found: None,
             check_columns,
             submit: &|chunk| jobs.submit(chunk).map_err(|Closed| Ended),
         };

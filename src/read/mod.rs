@@ -25,6 +25,7 @@ pub mod dialect;
 pub mod encoding;
 mod fetched;
 pub mod files;
+pub mod found;
 mod groups_ahead;
 pub mod head;
 pub mod line_ends;
@@ -51,6 +52,7 @@ use self::archive::members::Opened;
 pub use self::chunk::{Before, Body, Chunk, Shape, Start};
 use self::column_types::{CsvTypes, Types};
 use self::files::{Files, Whole};
+use self::found::Found;
 use self::peek::{Input, Peek};
 use self::positioned::Positioned;
 use self::seen::Seen;
@@ -166,6 +168,8 @@ pub struct Reader<'a> {
     pub types: Option<&'a Types>,
     /// Where the digest of what is read is kept, if there is to be one.
     pub seen: Option<Arc<Seen>>,
+    /// Where it is noted what a source is, if only its head is wanted: nothing is then fetched ahead of it.
+    pub found: Option<&'a RefCell<Found>>,
     /// Refuses the columns of a table that do not fit the options.
     pub check_columns: &'a dyn Fn(&[String]) -> Result<()>,
     /// Where chunks go; it waits for a place.
@@ -267,8 +271,14 @@ impl Reader<'_> {
             seen.begin(source.id);
         }
         match &source.location {
-            Location::Referred => return self.address(source, Whole::Address),
-            Location::Presigned(object, time) => return self.signed(source, object, *time),
+            Location::Referred => {
+                self.found(|found| found.format = Some(Format::Reference));
+                return self.address(source, Whole::Address);
+            }
+            Location::Presigned(object, time) => {
+                self.found(|found| found.format = Some(Format::Reference));
+                return self.signed(source, object, *time);
+            }
             _ => {}
         }
         let Location::Member(member) = &source.location else {
@@ -297,6 +307,7 @@ impl Reader<'_> {
             .peek(decompress::MAGIC_BYTES)
             .map_err(|e| read_error(&e))?;
         let compression = Compression::of_magic(magic);
+        self.found(|found| found.compression = compression);
         let forced = self.reading.format;
         let format = forced.or_else(|| Format::of_magic(magic));
         let indexed = format == Some(Format::Parquet)
@@ -314,6 +325,7 @@ impl Reader<'_> {
                 Location::Member(_) => self.kept(stored)?,
                 _ => positioned::open(source)?,
             };
+            self.found(|found| found.format = format);
             return match format {
                 Some(Format::Parquet) => self.row_groups(source, file),
                 _ => self.ipc_file(source, &file),
@@ -348,7 +360,10 @@ impl Reader<'_> {
             )
             .help("decompress it first: Parquet compresses its own pages")
             .into()),
-            Some(Format::Arrow) => self.ipc_stream(source, bytes),
+            Some(Format::Arrow) => {
+                self.found(|found| found.format = Some(Format::Arrow));
+                self.ipc_stream(source, bytes)
+            }
             None if let Some(foreign) = Foreign::of_magic(head) => Err(foreign.refused().into()),
             known => self.text(source, bytes, known),
         }
@@ -379,6 +394,7 @@ pub fn alone(
         tables_only: false,
         types: None,
         seen: None,
+        found: None,
         check_columns: &|_| Ok(()),
         submit: &|chunk| {
             let (each, failed) = &mut *state.borrow_mut();

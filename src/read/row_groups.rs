@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow_schema::{DataType, Field, FieldRef, Fields};
+use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::basic::Type;
@@ -57,11 +57,16 @@ impl Reader<'_> {
     pub(super) fn row_groups(&self, source: &Source, file: Positioned) -> Result<(), Halt> {
         let file = SharedFile(Arc::new(file));
         let opened = fenced(|| Opened::new(&file, self.reading.pick.as_deref()))?;
+        self.found(|found| {
+            found.footer = Some(Arc::clone(&opened.metadata));
+            found.schema = Some(Arc::clone(&opened.schema));
+        });
         (self.check_columns)(&opened.names)?;
         let shape = Arc::new(Shape::Columns(opened.names.clone()));
         let wanted = self.first_row(source)?;
         let mut uncounted = file.0.uncounted();
-        let mut ahead = opened.groups_ahead(source, &wanted);
+        // Whoever only looks at a source wants none of it ahead.
+        let mut ahead = (opened.groups_ahead(source, &wanted)).filter(|_| self.found.is_none());
         let mut count = |about: &RowGroupMetaData| {
             let stored = u64::try_from(about.compressed_size()).unwrap_or(0);
             let stored = stored.min(uncounted);
@@ -293,6 +298,7 @@ fn check(about: &RowGroupMetaData, file: &Positioned) -> Result<(), String> {
 /// A file whose footer has been read.
 struct Opened {
     metadata: Arc<ParquetMetaData>,
+    schema: SchemaRef,
     mask: ProjectionMask,
     levels: Arc<FieldLevels>,
     names: Vec<String>,
@@ -348,6 +354,7 @@ impl Opened {
             levels: Arc::new(levels),
             names,
             metadata,
+            schema: Arc::clone(read.schema()),
         })
     }
 }

@@ -63,6 +63,7 @@ impl Reader<'_> {
         known: Option<Format>,
     ) -> Result<(), Halt> {
         let named = known.or_else(|| Format::of_name(&source.name));
+        self.found(|found| found.format = named);
         if let Some(whole) = self.reading.files.document(named) {
             if self.tables_only {
                 return Ok(());
@@ -70,6 +71,10 @@ impl Reader<'_> {
             return self.document(source, bytes, whole);
         }
         let marked = encoding::marked(&mut bytes)?;
+        let encoding = marked
+            .or(self.reading.encoding)
+            .unwrap_or(encoding_rs::UTF_8);
+        self.found(|found| found.encoding = Some(encoding));
         let (bytes, mark) = encoding::decode(bytes, self.reading.encoding)?;
         let opened = self.open_text(source, bytes, mark, known)?;
         let Shape::Table {
@@ -125,6 +130,7 @@ impl Reader<'_> {
         let head = bytes.peek(HEAD_BYTES).map_err(|e| read_error(&e))?;
         let complete = head.len() < HEAD_BYTES;
         let format = text_kind(known, head, complete, &source.name);
+        self.found(|found| found.format = Some(format));
         let start = |bytes, shape, cut, skipped: &[u8]| Opened {
             byte: skipped.len() as u64,
             lines: memchr_iter(b'\n', skipped).count() as u64,

@@ -39,13 +39,14 @@ use crate::error::Error;
 use crate::place::Spot;
 use crate::read::Progress;
 use crate::rejects::Reject;
+pub use crate::rejects::Rejects;
 use crate::source::address::without_secrets;
 use crate::stopwatch::{self, Stopwatch};
 
 /// The version of the report's layout.
 pub const VERSION: u32 = 3;
 
-/// First places kept for each code of reject.
+/// First places kept of duplicates.
 const FIRST_PLACES: usize = 5;
 
 /// What a run shares with whoever watches it.
@@ -206,18 +207,6 @@ struct Details {
     first_duplicates: Vec<String>,
 }
 
-/// The rejects of one code.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Rejects {
-    /// How many.
-    pub count: u64,
-    /// The first few: place and reason.
-    pub first: Vec<String>,
-    /// How to mend the first, if there is a way.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
-}
-
 impl Counters {
     /// Counts records, and what was changed in them.
     pub fn passed(&self, records: u64, changes: Changes) {
@@ -229,17 +218,7 @@ impl Counters {
     pub fn rejected(&self, reject: &Reject, source: &str) -> u64 {
         let mut details = self.details();
         let rejects = details.codes.entry(reject.code().as_str()).or_default();
-        if rejects.count == 0 {
-            rejects.help.clone_from(&reject.fault.help);
-        }
-        rejects.count += 1;
-        if rejects.first.len() < FIRST_PLACES {
-            rejects.first.push(format!(
-                "{}: {}",
-                reject.spot_in(source),
-                reject.fault.reason
-            ));
-        }
+        rejects.add(reject, source);
         self.rejects.fetch_add(1, Ordering::Relaxed) + 1
     }
 

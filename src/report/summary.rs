@@ -81,7 +81,8 @@ pub fn summary(report: &Report, target: &str) -> String {
 }
 
 /// What was changed in the data, each with what to say of it.
-pub(super) fn changes(changes: &Changes) -> [(u64, &'static str); 6] {
+#[must_use]
+pub fn changes(changes: &Changes) -> [(u64, &'static str); 6] {
     [
         (changes.nulled, "NaN or infinite values are `null` now"),
         (changes.nul_replaced, "NUL characters are U+FFFD now"),

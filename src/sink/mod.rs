@@ -3,6 +3,7 @@
 //! **Waits on** the disk, the reader of standard output, a store or a server.
 //! **To add one:** a file with a [`Sink`](crate::deliver::Sink), and its arm in the command line's target.
 
+pub mod counted;
 pub mod directory;
 pub mod label_studio;
 pub mod objects;

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Component, Path};
 use std::str::FromStr;
 
+use crate::error::{Code, Error};
+use crate::labelling_config::prediction::near::nearest;
+
 /// What stands before a file's path in its address: `https://files.example.com/`, `s3://bucket/photos`, or, for files
 /// that Label Studio serves itself, `/data/local-files/?d=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +15,27 @@ pub struct Prefix(String);
 /// Schemes of Label Studio's storages, which takes the path after the bucket for the object's name as it stands
 /// (io_storages/s3/utils.py, `resolve_s3_url`; the same for the others).
 const VERBATIM: [&str; 4] = ["s3://", "gs://", "azure-blob://", "redis://"];
+
+/// The schemes of addresses that sources and targets may have.
+const SCHEMES: [&str; 11] = [
+    "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "http", "https", "redis", "rediss",
+];
+
+/// The error of a word that is an address by a scheme that is not known; `what` it was to be.
+#[must_use]
+pub fn unknown_scheme(word: &str, what: &str) -> Option<Error> {
+    let (scheme, _) = word.split_once("://")?;
+    let near = nearest(scheme, SCHEMES.into_iter());
+    let help = match near {
+        Some(near) => format!("did you mean `{near}://`? "),
+        None if scheme == "file" => "name the file by its path alone; ".to_owned(),
+        None => String::new(),
+    };
+    let message = format!("no {what} is known by `{scheme}://`");
+    Some(Error::new(Code::Usage, message).help(format!(
+        "{help}there are s3, gs, az, abfss, https, http, redis and paths"
+    )))
+}
 
 impl FromStr for Prefix {
     type Err = String;

@@ -11,7 +11,7 @@ use globset::GlobBuilder;
 use url::Url;
 use walkdir::WalkDir;
 
-use super::address::Prefix;
+use super::address::{self, Prefix};
 use super::foreign::Foreign;
 use super::kept::Kept;
 use super::redis::values::Values;
@@ -109,6 +109,10 @@ impl Listing {
             self.objects(word, &address, taking)
         } else if let Some(url) = Page::parse(word)? {
             self.page(url, taking)
+        } else if let Some(error) =
+            address::unknown_scheme(word, "source").filter(|_| !path.exists())
+        {
+            Err(error)
         } else if path.is_dir() {
             let before = self.sources.len();
             self.folder(path, taking)?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{size, time};
+use super::{SHORT_HELP, examples, size, time};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::generate::Kind;
 
 /// The words and flags of `sluice bench`.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = BENCH)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::BENCH, BENCH].concat())]
 pub struct BenchArguments {
     /// What is made up to be imported
     #[arg(long, value_name = "KIND", default_value = "csv")]

@@ -2,8 +2,11 @@
 
 use clap::{Args, Subcommand};
 
+use super::{SHORT_HELP, examples};
+
 /// The words and flags of `sluice config`.
 #[derive(Args, Debug)]
+#[command(after_help = SHORT_HELP, after_long_help = examples::CONFIG)]
 pub struct ConfigArguments {
     /// What to do.
     #[command(subcommand)]
@@ -19,7 +22,7 @@ pub enum ConfigCommand {
 
 /// The words and flags of `sluice config show`.
 #[derive(Args, Debug)]
-#[command(after_help = CONFIG)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::CONFIG, CONFIG].concat())]
 pub struct ConfigShowArguments {
     /// Show the options of this command alone
     #[arg(value_name = "COMMAND")]

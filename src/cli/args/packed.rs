@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::{DeliveryArguments, EXIT_CODES, LimitArguments};
+use super::{DeliveryArguments, EXIT_CODES, LimitArguments, SHORT_HELP, examples};
 
 /// The words and flags of `sluice push`.
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::PUSH, EXIT_CODES].concat())]
 pub struct PushArguments {
     /// A folder or a prefix in a bucket that `sluice import --to TARGET` has filled, or its manifest
     #[arg(value_name = "DIR|MANIFEST")]
@@ -27,7 +27,7 @@ pub struct PushArguments {
 
 /// The words and flags of `sluice commit`.
 #[derive(Args, Debug)]
-#[command(after_help = COMMIT)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::COMMIT, COMMIT].concat())]
 pub struct CommitArguments {
     /// The folder or the prefix in a bucket that was the target of all processes
     #[arg(value_name = "RUN")]
@@ -36,7 +36,7 @@ pub struct CommitArguments {
 
 /// The words and flags of `sluice gc`.
 #[derive(Args, Debug)]
-#[command(after_help = GC)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::GC, GC].concat())]
 pub struct GcArguments {
     /// A folder or a prefix in a bucket with the manifest of a run
     #[arg(value_name = "RUN")]

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ReachArguments, ServerArguments, StateArguments};
+use super::{ReachArguments, SHORT_HELP, ServerArguments, StateArguments, examples};
 
 /// The words and flags of `sluice runs`.
 #[derive(Args, Debug)]
-#[command(after_help = RUNS, args_conflicts_with_subcommands = true)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::RUNS, RUNS].concat(), args_conflicts_with_subcommands = true)]
 pub struct RunsArguments {
     /// What to tell; the list if not given.
     #[command(subcommand)]
@@ -46,7 +46,7 @@ pub struct ToldArguments {
 
 /// The words and flags of `sluice verify`.
 #[derive(Args, Debug)]
-#[command(after_help = VERIFY)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::VERIFY, VERIFY].concat())]
 pub struct VerifyArguments {
     /// The run, as `sluice runs` lists it, or the beginning of its id
     #[arg(value_name = "RUN")]
@@ -68,7 +68,7 @@ pub struct VerifyArguments {
 
 /// The words and flags of `sluice undo`.
 #[derive(Args, Debug)]
-#[command(after_help = UNDO)]
+#[command(after_help = SHORT_HELP, after_long_help = [examples::UNDO, UNDO].concat())]
 pub struct UndoArguments {
     /// The run, as `sluice runs` lists it, or the beginning of its id
     #[arg(value_name = "RUN")]

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::examples;
 use crate::source::address::Prefix;
 
 /// The words and flags of `sluice serve`.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::SERVE)]
 pub struct ServeArguments {
     /// The folder whose images, sounds, films and documents are served
     #[arg(value_name = "DIR")]

@@ -171,7 +171,9 @@ impl Workshop {
         words.push(self.input.display().to_string());
         let parsed = Arguments::try_parse_from(words);
         match parsed.map(|arguments| arguments.command) {
-            Ok(Command::Import(import)) => import::plan(&import, &Named::of(&import.to)?, false),
+            Ok(Command::Import(import)) => {
+                import::plan(&import::Asked::from(&*import), &Named::of(&import.to)?)
+            }
             _ => Err(Error::new(
                 Code::Internal,
                 "a bench has words that are no import's",

@@ -60,8 +60,10 @@ pub(super) fn missing(key: &DataKey, fields: &[(&str, &str)]) -> Fault {
     })
 }
 
-/// The field that is most likely meant, if one is.
-fn similar<'a>(key: &DataKey, name: &str, fields: &[(&'a str, &str)]) -> Option<&'a str> {
+/// The field that is most likely meant by one that is needed, if one is; `name` is the first name of the key, and
+/// fields are given with their values as JSON.
+#[must_use]
+pub fn similar<'a>(key: &DataKey, name: &str, fields: &[(&'a str, &str)]) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let alike = |field: &str| strsim::jaro_winkler(&wanted, &field.to_lowercase());
     let closest = fields

@@ -55,7 +55,7 @@ use crate::source::{Location, Source};
 
 /// How much larger than wanted a part may be before it is divided: what is wanted changes a little with every answer,
 /// and an import of a few tasks costs a slot.
-const SLACK: f64 = 1.25;
+pub(super) const SLACK: f64 = 1.25;
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]

@@ -1,0 +1,54 @@
+//! What to do next, said on standard error: one command leads to the other.
+
+use super::recorded::quoted;
+use crate::report::log;
+
+/// The flags that only a look takes; whether a value follows.
+const LOOKING: [(&str, bool); 3] = [("--json", false), ("--sample", true), ("--tasks", true)];
+
+/// After `sluice plan`; `accepted`: an import would go to its end.
+pub(super) fn after_plan(rejects: bool, accepted: bool) {
+    if rejects {
+        log::tell(format_args!(
+            "`sluice explain CODE` says what a reject's code means, and how it is mended"
+        ));
+    }
+    let first = if accepted {
+        ""
+    } else {
+        "mend the rejects, then "
+    };
+    log::tell(format_args!("next: {first}{}", words("import")));
+}
+
+/// After `sluice inspect`; `mends` are flags that would have fields fit.
+pub(super) fn after_inspect(mends: &[String]) {
+    let mut next = words("plan");
+    for mend in mends {
+        next.push(' ');
+        next.push_str(mend);
+    }
+    log::tell(format_args!("next: {next}"));
+}
+
+/// The same words for another command.
+fn words(command: &str) -> String {
+    let mut words: Vec<String> = vec!["sluice".to_owned(), command.to_owned()];
+    let mut given = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
+    // The command itself.
+    given.next();
+    while let Some(word) = given.next() {
+        let looking = LOOKING.iter().find(|(flag, _)| {
+            let rest = word.strip_prefix(flag);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        });
+        match looking {
+            Some((_, true)) if !word.contains('=') => drop(given.next()),
+            Some(_) => {}
+            None => words.push(quoted(&crate::journal::identity::without_secrets(&word))),
+        }
+    }
+    words.join(" ")
+}
