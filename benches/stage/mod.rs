@@ -151,6 +151,7 @@ impl Input {
             tables_only: false,
             types: None,
             seen: None,
+            found: None,
             check_columns: &|_| Ok(()),
             submit: &|chunk| {
                 chunks.lock().expect("no one panicked").push(chunk);
