@@ -287,9 +287,8 @@ fn github_actions() {
             .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
             .env("GITHUB_RUN_ID", "123456")
             .env("GITHUB_STEP_SUMMARY", &summary);
-        for name in ["SLUICE_STATE_DIR"] {
-            shell.env(name, step["env"][name].as_str().unwrap());
-        }
+        let name = "SLUICE_STATE_DIR";
+        shell.env(name, step["env"][name].as_str().unwrap());
         shell
     });
     assert_eq!(fs::read_to_string(&summary).unwrap().lines().count(), 2);

@@ -30,9 +30,10 @@ struct Case {
 }
 
 /// Values of which the parser of an option takes one group.
-const POOLS: [[&str; 4]; 9] = [
+const POOLS: [[&str; 4]; 10] = [
     ["11", "12", "13", "14"],
     ["11s", "12s", "13s", "14s"],
+    ["0/2", "1/2", "0/3", "1/3"],
     ["a=1", "b=2", "c=3", "d=4"],
     [",", ";", "|", "tab"],
     ["utf-8", "utf-16le", "shift_jis", "windows-1252"],
@@ -97,13 +98,13 @@ fn values(arg: &Arg) -> [String; 4] {
     let taken = |pool: &&[&str; 4]| {
         let alone = Arg::new("x").long("x").action(ArgAction::Set);
         let command = Command::new("x").arg(alone.value_parser(arg.get_value_parser().clone()));
-        let takes = |value: &&str| {
+        let takes = |value: &str| {
             command
                 .clone()
                 .try_get_matches_from(["x", &format!("--x={value}")])
                 .is_ok()
         };
-        pool.iter().all(|value| takes(&value))
+        pool.iter().all(|value| takes(value))
     };
     let pool = POOLS.iter().find(taken);
     pool.unwrap_or_else(|| panic!("add values for `--{}` to POOLS", arg.get_id()))
@@ -145,7 +146,7 @@ fn holds(dir: &Path, case: &Case, set: Set) {
         path, name, action, ..
     } = case;
     let value = |at: usize| match action {
-        ArgAction::SetTrue => (at % 2 == 0).to_string(),
+        ArgAction::SetTrue => at.is_multiple_of(2).to_string(),
         ArgAction::Count => (4 - at).to_string(),
         _ => case.values[at].clone(),
     };
@@ -226,7 +227,7 @@ fn every_option_may_stand_in_the_file_and_in_the_environment() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_comes_first_wins(at in any::<prop::sample::Index>(), set in any::<[bool; 4]>()) {
