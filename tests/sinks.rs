@@ -21,7 +21,6 @@ mod gcs;
 #[path = "sinks/kills.rs"]
 mod kills;
 #[path = "stores/misbehaving.rs"]
-#[allow(dead_code, reason = "the suite of sources uses the rest")]
 mod misbehaving;
 #[path = "sinks/places.rs"]
 mod places;

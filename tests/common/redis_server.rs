@@ -109,7 +109,10 @@ impl Server {
     }
 
     /// Has it end when these tests have ended, for one that is never dropped.
-    #[expect(clippy::zombie_processes, reason = "it outlives whoever could wait for it")]
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it outlives whoever could wait for it"
+    )]
     pub fn until_the_tests_end(&self) {
         let line = "while kill -0 \"$0\" 2>/dev/null; do sleep 0.5; done; kill \"$1\"";
         let (tests, server) = (std::process::id(), self.child.id());
