@@ -707,10 +707,9 @@ fn inspect_gets_along_with_every_file_of_the_corpora() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some(path) = {
-                    let next = files.lock().unwrap().pop();
-                    next
-                } {
+                // The lock is not held while a file is looked at.
+                let next = || files.lock().unwrap().pop();
+                while let Some(path) = next() {
                     let path = path.display().to_string();
                     let ran = place.sluice(&[
                         "inspect",

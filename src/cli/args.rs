@@ -26,6 +26,7 @@ pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, V
 pub use self::serve::ServeArguments;
 use super::run_ids;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
+use crate::decode::Nul;
 use crate::normalize::predictions::MODEL_VERSION;
 use crate::plan::shard::Shard;
 use crate::plan::{Sample, Tolerance};
@@ -329,6 +330,15 @@ pub enum NulArgument {
     Reject,
     /// Put U+FFFD in the character's place.
     Replace,
+}
+
+impl From<NulArgument> for Nul {
+    fn from(argument: NulArgument) -> Self {
+        match argument {
+            NulArgument::Reject => Nul::Reject,
+            NulArgument::Replace => Nul::Replace,
+        }
+    }
 }
 
 /// What a run may take.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{
-    FieldArguments, ImportArguments, InlineArgument, LimitArguments, NulArgument, ReachArguments,
-    ReadingArguments,
+    CsvTypesArgument, FieldArguments, ImportArguments, InlineArgument, LimitArguments,
+    ReachArguments, ReadingArguments,
 };
 use super::config;
 use super::delivery::{self, Delivery, Named, Placing};
@@ -15,7 +15,6 @@ use super::lists;
 use super::plans::Fields;
 use super::sync::{self, Sync};
 use crate::batch::limits::Limits;
-use crate::decode::Nul;
 use crate::error::{Code, Error, Result};
 use crate::labelling_config::LabellingConfig;
 use crate::normalize::data_key::DataKey;
@@ -29,7 +28,6 @@ use crate::plan::shard::Shard;
 use crate::plan::{MediaCheck, Plan, Sample};
 use crate::read::Reading;
 use crate::read::archive::{self, Looking};
-use crate::read::column_types::CsvTypes;
 use crate::report::log;
 use crate::source::local::{self, Listing, Taking};
 
@@ -122,12 +120,12 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
         quiet,
         ..
     } = *asked;
-    let (csv_types, spool_limit) = (reading.csv_types.into(), reading.spool_limit);
+    let spool_limit = reading.spool_limit;
     let media_check = reading.media_check;
     if reading.presign.is_some() {
         presignable(media_check, named, asked.shard.is_some())?;
     }
-    if reading.no_header && csv_types == CsvTypes::LabelStudio {
+    if reading.no_header && reading.csv_types == CsvTypesArgument::LabelStudio {
         return Err(no_header());
     }
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
@@ -168,20 +166,10 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
         fields.set.clone(),
         DataKey::decide(key, known),
     )?;
-    let files = file_types::files(reading, key, known);
     let reading = Reading {
-        files,
-        format: reading.format,
-        delimiter: reading.delimiter,
-        header: !reading.no_header,
-        csv_types,
-        encoding: reading.encoding,
+        files: file_types::files(reading, key, known),
         pick: fields.pick.clone(),
-        ..limits.reading()
-    };
-    let nul = match fields.nul {
-        NulArgument::Reject => Nul::Reject,
-        NulArgument::Replace => Nul::Replace,
+        ..reading.within(limits)
     };
     let join = fields
         .join
@@ -210,7 +198,7 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
         provenance: fields.provenance,
         dedupe: fields.dedupe.as_deref().map(Dedupe::of),
         inline,
-        nul,
+        nul: fields.nul.into(),
     };
     let media_check = media_check
         .map(|sample| self::media_check(sample, known, settled.inline.as_ref()))

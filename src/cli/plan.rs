@@ -139,7 +139,7 @@ fn document(found: &Found<'_>) -> Document {
     let sources = plan.sources.iter().map(|source| {
         let counts = counted.sources().of(source.id);
         Source {
-            source: source.name.to_string(),
+            name: source.name.to_string(),
             bytes: source.bytes,
             records: counts.records(),
             counts,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use super::args::LimitArguments;
+use super::args::{LimitArguments, ReadingArguments};
 use crate::batch::limits::{Limits, MOST_BYTES, MOST_TASKS};
 use crate::buffer::{Buffers, SPARE_BUFFERS};
 use crate::decode::Nul;
@@ -51,6 +51,20 @@ impl Default for LimitArguments {
             memory: 256 << 20,
             threads: None,
             chunk_bytes: None,
+        }
+    }
+}
+
+impl ReadingArguments {
+    /// How sources are read within these limits.
+    pub(super) fn within(&self, limits: &LimitArguments) -> Reading {
+        Reading {
+            format: self.format,
+            delimiter: self.delimiter,
+            header: !self.no_header,
+            csv_types: self.csv_types.into(),
+            encoding: self.encoding,
+            ..limits.reading()
         }
     }
 }

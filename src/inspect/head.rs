@@ -165,7 +165,7 @@ impl Look<'_> {
             return about;
         };
         let mut fitting = Fitting::new(fit.config(), &about.columns);
-        let tasks = seen.lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let tasks = memchr::memchr_iter(b'\n', &seen.lines).count() as u64;
         // The tasks are held to the config as they would be if they stood in a file.
         if let Ok(fit) = fit.of_tasks() {
             let normalizer = Arc::new(Normalizer {

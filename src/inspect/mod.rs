@@ -117,7 +117,7 @@ impl About {
         };
         let mut codecs: Vec<String> = groups
             .iter()
-            .flat_map(|group| group.columns())
+            .flat_map(parquet::file::metadata::RowGroupMetaData::columns)
             .map(|column| codec(&format!("{:?}", column.compression())))
             .collect();
         codecs.sort();

@@ -91,6 +91,10 @@ pub(super) struct Full {
 
 /// How long imports take a server.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "whoever reads the document is to see the unit"
+)]
 pub(super) struct Pace {
     /// Seconds between the starts of two.
     pub(super) interval_seconds: f64,
@@ -120,7 +124,8 @@ pub(super) struct Project {
 #[derive(Debug, Serialize)]
 pub(super) struct Source {
     /// Its name.
-    pub(super) source: String,
+    #[serde(rename = "source")]
+    pub(super) name: String,
     /// Its size as stored, if that is known before it is read.
     pub(super) bytes: Option<u64>,
     /// Its records.

@@ -13,6 +13,9 @@ use crate::sink::label_studio::spread::ADVISED_TASKS;
 /// Sources that are listed; all of them stand in the JSON.
 const SOURCES_SHOWN: usize = 20;
 
+/// Signs of the longest bar.
+const WIDTH: u64 = 40;
+
 /// The plan, a line end after each line.
 pub(super) fn text(plan: &Document) -> String {
     let mut text = String::new();
@@ -113,7 +116,6 @@ fn imports(text: &mut String, imports: &Imports, bytes: u64) {
         share(full.least),
         share(full.last)
     );
-    const WIDTH: u64 = 40;
     let most = histogram.iter().copied().max().unwrap_or(1).max(1);
     for (tenth, count) in histogram
         .iter()
@@ -195,7 +197,7 @@ fn sources(text: &mut String, plan: &Document) {
         let by_code: Vec<_> = by_code.collect();
         table.row(
             vec![
-                source.source.clone(),
+                source.name.clone(),
                 size.unwrap_or_else(|| "?".to_owned()),
                 HumanCount(source.records).to_string(),
                 HumanCount(counts.tasks).to_string(),
