@@ -18,7 +18,6 @@ mod logs;
 #[path = "watch/metrics.rs"]
 mod metrics;
 #[path = "stores/misbehaving.rs"]
-#[allow(dead_code, reason = "it can do more than is asked of it here")]
 mod misbehaving;
 #[path = "watch/page.rs"]
 mod page;
