@@ -281,7 +281,7 @@ fn an_empty_database_gets_its_tables_and_an_old_one_keeps_what_it_has() {
     let mode: String = database
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .expect("a mode");
-    assert_eq!((version, mode.as_str()), (2, "wal"));
+    assert_eq!((version, mode.as_str()), (3, "wal"));
     // Many that come at once make it once.
     let folder = tempfile::tempdir().expect("a folder");
     std::thread::scope(|scope| {

@@ -118,7 +118,7 @@ explained! {
         "https://files.example.com/a.jpg, which the server answers with 404",
         "Put the file there, or mend the address: `--media-url` says what stands before its path.";
     NotInlined:
-        "`--inline` was to put a text in the place of its address, and the text cannot be had, is no text, or is too large.",
+        "The text behind an address, which `--inline` was to put in its place, cannot be had, is no text, or is too large.",
         "https://files.example.com/a.txt, which the server answers with 404",
         "Put the text there, or mend the address; a text in another encoding needs a server that says its charset.";
     TaskRefused:
