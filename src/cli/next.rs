@@ -21,12 +21,12 @@ pub(super) fn after_plan(rejects: bool, accepted: bool) {
     log::tell(format_args!("next: {first}{}", words("import")));
 }
 
-/// After `sluice inspect`; `mends` are flags that would have fields fit.
+/// After `sluice inspect`; `mends` are what `--map` is to be given for fields to fit.
 pub(super) fn after_inspect(mends: &[String]) {
     let mut next = words("plan");
     for mend in mends {
-        next.push(' ');
-        next.push_str(mend);
+        next.push_str(" --map ");
+        next.push_str(&quoted(mend));
     }
     log::tell(format_args!("next: {next}"));
 }

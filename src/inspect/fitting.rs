@@ -15,7 +15,7 @@ use crate::rejects::Rejects;
 pub struct Fitting {
     /// The fields that it needs.
     pub fields: Vec<Needed>,
-    /// The flags that would mend what is missing, such as `--map text=headline`.
+    /// What `--map` is to be given to mend what is missing, such as `text=headline`.
     pub mend: Vec<String>,
     /// Tasks looked at that fit.
     pub fit: u64,
@@ -82,7 +82,7 @@ impl Fitting {
                 similar(key, &name, &fields)
             };
             if let Some(similar) = similar {
-                mend.push(format!("--map {name}={similar}"));
+                mend.push(format!("{name}={similar}"));
             }
             Needed {
                 field: key.key.clone(),

@@ -29,6 +29,9 @@ const WINDOWS: u64 = 64;
 /// Bytes of a window, at least and at most.
 const WINDOW: (u64, u64) = (4 << 10, 1 << 20);
 
+/// Bytes that are read before a window to find where its first record starts.
+const BACK: u64 = 16 << 10;
+
 /// Bytes that are read beyond a window to find where its last record ends, at first.
 const BEYOND: usize = 16 << 10;
 
@@ -266,19 +269,20 @@ struct Taken(BTreeMap<&'static str, Seen>);
 impl Taken {
     /// Counts the records that start in a window.
     fn window(&mut self, look: &Look<'_>, text: &Text<'_>, from: u64, to: u64) -> Result<Counts> {
-        let first = from == text.from;
-        let before = from - u64::from(!first);
+        let before = from.saturating_sub(BACK).max(text.from);
+        let first = before == text.from;
+        let skip = usize::try_from(from - before).unwrap_or(usize::MAX);
         let bytes = usize::try_from(to - from).unwrap_or(usize::MAX);
         let mut beyond = BEYOND;
         let (read, (start, end)) = loop {
-            let read = windows::bytes(&text.file, before, bytes.saturating_add(beyond))
-                .map_err(|e| unread(&e, text.source))?;
-            let complete = read.len() < bytes.saturating_add(beyond);
-            let is_long = beyond >= look.reading.record_bytes;
-            let found = windows::records(&read, bytes, first, complete || is_long, text.ends);
-            match found {
+            let wanted = skip.saturating_add(bytes).saturating_add(beyond);
+            let read =
+                windows::bytes(&text.file, before, wanted).map_err(|e| unread(&e, text.source))?;
+            // A record that is too long to be held ends where it is given up.
+            let complete = read.len() < wanted || beyond >= look.reading.record_bytes;
+            match windows::records(&read, skip, bytes, first, complete, text.ends) {
                 Some(found) => break (read, found),
-                None => beyond *= 4,
+                None => beyond = beyond.saturating_mul(4),
             }
         };
         let mut counts = Counts::default();

@@ -23,38 +23,40 @@ pub enum Ends {
     },
 }
 
-/// The records of a text that start from `from` on and before `to`. `before` is whether a record may start at the text's
-/// first byte, as it does at the start of all data; else that byte is the one before the window. Nothing if more text is
-/// needed to tell where the last one ends; `complete`: there is none.
+/// Where the records start and end that start in a window of a text, `skip` bytes after its first and `bytes` long.
+/// `first`: a record starts at the text's first byte; else it is found out where the next one does, for which there should
+/// be some text before the window. Nothing if more text is needed to tell where the last one ends; `complete`: there is
+/// none.
 #[must_use]
 pub fn records(
     text: &[u8],
+    skip: usize,
     bytes: usize,
     first: bool,
     complete: bool,
     ends: Ends,
 ) -> Option<(usize, usize)> {
-    let to = if first { bytes } else { bytes + 1 };
-    let start = if first { Some(0) } else { start(text, ends) };
+    let boundary = |from: usize, at: usize| next(text, from, at, ends);
+    let known = if first { Some(0) } else { some(text, ends) };
+    let start = known.and_then(|known| boundary(known, skip));
     let Some(start) = start else {
         return complete.then_some((text.len(), text.len()));
     };
-    if start >= to {
-        return Some((start, start));
-    }
-    match end(text, start, to, ends) {
+    match boundary(start, skip + bytes) {
         Some(end) => Some((start, end)),
         None => complete.then_some((start, text.len())),
     }
 }
 
-/// Where the first record starts after the text's first byte.
-fn start(text: &[u8], ends: Ends) -> Option<usize> {
-    let after_line = |text: &[u8]| memchr(b'\n', text).map(|at| at + 1);
+/// Where some record starts after the text's first byte.
+///
+/// With quotes it may be that the text starts in a quoted cell: both are tried, and that is taken which makes more rows of
+/// the right length. A mistake mends itself after a few rows mostly, since both ways of reading come to the same.
+fn some(text: &[u8], ends: Ends) -> Option<usize> {
+    let outside = memchr(b'\n', text).map(|at| at + 1)?;
     let Ends::Rows { delimiter, columns } = ends else {
-        return after_line(text);
+        return Some(outside);
     };
-    let outside = after_line(text)?;
     if memchr(b'"', text).is_none() {
         return Some(outside);
     }
@@ -83,23 +85,26 @@ fn start(text: &[u8], ends: Ends) -> Option<usize> {
     }
 }
 
-/// Where the first record starts at `to` or after it, if a record starts at `start`.
-fn end(text: &[u8], start: usize, to: usize, ends: Ends) -> Option<usize> {
+/// Where the first record starts at `at` or after it, if one starts at `from`.
+fn next(text: &[u8], from: usize, at: usize, ends: Ends) -> Option<usize> {
+    if at <= from {
+        return Some(from);
+    }
     match ends {
         Ends::Lines => {
-            let from = to.checked_sub(1)?;
-            memchr(b'\n', text.get(from..)?).map(|at| from + at + 1)
+            let before = at - 1;
+            memchr(b'\n', text.get(before..)?).map(|end| before + end + 1)
         }
         Ends::Rows { delimiter, .. } => {
-            let rest = text.get(start..)?;
+            let rest = text.get(from..)?;
             let mut cells = Cells::new(delimiter, 0);
             loop {
                 let record = cells.next(rest)?;
                 if record.end >= rest.len() {
                     return None;
                 }
-                let next = start + after_end(rest, record.end);
-                if next >= to {
+                let next = from + after_end(rest, record.end);
+                if next >= at {
                     return Some(next);
                 }
             }

@@ -134,9 +134,10 @@ Examples:
 /// Of `sluice serve`.
 pub(super) const SERVE: &str = "\
 Examples:
-  Serve a folder until Ctrl-C, and make tasks of its files meanwhile:
-    sluice serve photos --port 0 --list urls.txt & until [ -s urls.txt ]; do sleep 0.1; done
-    sluice import urls.txt --data-key image --to images; kill $!";
+  Serve a folder until Ctrl-C:
+    sluice serve photos --list urls.txt
+  Make tasks of its files meanwhile, in another terminal:
+    sluice import urls.txt --data-key image --to images";
 
 /// Of `sluice explain`.
 pub(super) const EXPLAIN: &str = "\

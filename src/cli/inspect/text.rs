@@ -7,6 +7,7 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use super::paint::{Kind, Paint};
 use crate::cli::plan::text::counted;
+use crate::cli::recorded::quoted;
 use crate::cli::table::{Align, Table};
 use crate::inspect::columns::Column;
 use crate::inspect::fitting::Fitting;
@@ -177,7 +178,8 @@ fn fitting(text: &mut String, fitting: &Fitting, paint: Paint) {
             (Some(similar), false) => paint.paint(
                 Kind::Bad,
                 &format!(
-                    "`{field}` for {tag} is missing; `{similar}` may be it: --map {field}={similar}"
+                    "`{field}` for {tag} is missing; `{similar}` may be it: --map {}",
+                    quoted(&format!("{field}={similar}"))
                 ),
             ),
             (None, false) => paint.paint(Kind::Bad, &format!("`{field}` for {tag} is missing")),
