@@ -309,6 +309,49 @@ fn a_plan_for_a_project_knows_its_size_and_its_pace() {
     assert_eq!(many["pace"]["earliest_seconds"], json!(49.0 * 30.0));
 }
 
+#[test]
+fn each_command_leads_to_the_next() {
+    let place = Place::new()
+        .with("a b.csv", "headline\nOne\nTwo\n")
+        .with("c.xml", TEXT);
+    let config = ["--label-config", "c.xml"];
+    let next = |words: &[&str]| {
+        let ran = place.sluice(words);
+        let line = ran
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("next: ").map(str::to_owned));
+        line.unwrap_or_else(|| panic!("{words:?}: {}", ran.stderr))
+    };
+    let inspect = [
+        &["--log-format", "text", "inspect", "a b.csv", "--tasks", "1"],
+        &config[..],
+    ]
+    .concat();
+    let plan = next(&inspect);
+    assert_eq!(
+        plan,
+        "sluice --log-format text plan 'a b.csv' --label-config c.xml --map text=headline"
+    );
+    // What is suggested works: it leads on to an import.
+    let words = [
+        "plan",
+        "a b.csv",
+        "--label-config",
+        "c.xml",
+        "--map=text=headline",
+        "--json",
+        "--sample",
+        "1",
+    ];
+    assert_eq!(
+        next(&words),
+        "sluice import 'a b.csv' --label-config c.xml --map=text=headline"
+    );
+    let quiet = place.sluice(&["plan", "a b.csv", "-q"]);
+    assert_eq!(quiet.stderr, "");
+}
+
 // Samples.
 
 /// Rows whose lengths and faults come in stretches, as real data has them.

@@ -1,6 +1,7 @@
 //! What to do next, said on standard error: one command leads to the other.
 
 use super::recorded::quoted;
+use crate::journal::identity::without_secrets;
 use crate::report::log;
 
 /// The flags that only a look takes; whether a value follows.
@@ -18,12 +19,12 @@ pub(super) fn after_plan(rejects: bool, accepted: bool) {
     } else {
         "mend the rejects, then "
     };
-    log::tell(format_args!("next: {first}{}", words("import")));
+    log::tell(format_args!("next: {first}{}", words("plan", "import")));
 }
 
 /// After `sluice inspect`; `mends` are what `--map` is to be given for fields to fit.
 pub(super) fn after_inspect(mends: &[String]) {
-    let mut next = words("plan");
+    let mut next = words("inspect", "plan");
     for mend in mends {
         next.push_str(" --map ");
         next.push_str(&quoted(mend));
@@ -31,15 +32,19 @@ pub(super) fn after_inspect(mends: &[String]) {
     log::tell(format_args!("next: {next}"));
 }
 
-/// The same words for another command.
-fn words(command: &str) -> String {
-    let mut words: Vec<String> = vec!["sluice".to_owned(), command.to_owned()];
+/// The same words for the command `next` in the place of `this`.
+fn words(this: &str, next: &str) -> String {
+    let mut words = vec!["sluice".to_owned()];
+    let mut this = Some(this);
     let mut given = std::env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned());
-    // The command itself.
-    given.next();
     while let Some(word) = given.next() {
+        // What holds for all commands may stand before the command.
+        if this.take_if(|this| *this == word).is_some() {
+            words.push(next.to_owned());
+            continue;
+        }
         let looking = LOOKING.iter().find(|(flag, _)| {
             let rest = word.strip_prefix(flag);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
@@ -47,7 +52,7 @@ fn words(command: &str) -> String {
         match looking {
             Some((_, true)) if !word.contains('=') => drop(given.next()),
             Some(_) => {}
-            None => words.push(quoted(&crate::journal::identity::without_secrets(&word))),
+            None => words.push(quoted(&without_secrets(&word))),
         }
     }
     words.join(" ")

@@ -118,7 +118,7 @@ explained! {
         "https://files.example.com/a.jpg, which the server answers with 404",
         "Put the file there, or mend the address: `--media-url` says what stands before its path.";
     NotInlined:
-        "The text behind an address, which `--inline` was to put in its place, cannot be had, is no text, or is too large.",
+        "A text that `--inline` was to put in the place of its address cannot be had. It is not there, is no text, or is too large.",
         "https://files.example.com/a.txt, which the server answers with 404",
         "Put the text there, or mend the address; a text in another encoding needs a server that says its charset.";
     TaskRefused:
@@ -142,7 +142,7 @@ explained! {
         "a .gz whose download ended early",
         "Fetch it again; `gzip -t FILE` and its kin check it.";
     Archive:
-        "An archive is damaged or cut off, or has a member that is not read: encrypted, sparse, another archive, or with a name that leads elsewhere.",
+        "An archive is damaged or cut off, or has a member that is not read. Such a member is encrypted, sparse or another archive, or has a name that leads elsewhere.",
         "a zip with a password; a tar with a member called ../../etc/passwd",
         "Pack it again without that member, or unpack it and name the folder.";
     Format:
