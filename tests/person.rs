@@ -183,7 +183,23 @@ proptest! {
 fn a_plan_for_a_person() {
     let place = Place::new().with("bad.jsonl", ONE_BAD).with("c.xml", TEXT);
     let ran = place.sluice(&["plan", "bad.jsonl", "--label-config", "c.xml"]);
-    assert_told!(ran, @"");
+    assert_told!(ran, @r###"
+exit 3
+3 records: 1 task, 2 rejected
+  field-missing: 1
+    bad.jsonl:3:1  (record 3, byte 27): the labelling config needs `text`, there is `txt`
+    help: rename it with `--map text=txt`, or set such records aside with `--max-rejects`
+  json-syntax: 1
+    bad.jsonl:2:10  (record 2, byte 22): expected a value, found `t`
+1 import, 23 B together; one holds at most 250,000 tasks and 50.00 MB; so much fits in 1 at the fewest
+  full to 0 %
+sent to a Label Studio later, the last starts after 0 s at the earliest (1 import, 30 s apart)
+SOURCE     SIZE  RECORDS  TASKS  REJECTS  BYTES OF TASKS
+bad.jsonl  39 B        3      1        2            21 B
+---
+`sluice explain CODE` says what a reject's code means, and how it is mended
+next: sluice import bad.jsonl --label-config c.xml
+"###);
 }
 
 #[test]
@@ -520,7 +536,33 @@ fn a_table_for_a_person() {
         "--tasks",
         "1",
     ]);
-    assert_told!(ran, @"");
+    assert_told!(ran, @r###"
+exit 0
+a.csv
+  csv, UTF-8, `;` between cells, 95 B
+  12 records (rows), all of them looked at
+  FIELD     TYPE                   NULL   EMPTY  MISSING  EXAMPLES
+  id        text, each an integer     -       -        -  1 | 2 | 4
+  headline  text                      -   9.1 %        -  One | Two | e
+  n         text, each an integer     -  18.2 %        -  5 | 4 | 6
+  row-length: 1
+    a.csv:4:1  (record 3, byte 29): 2 cells, the header has 3
+    help: add what is missing, or name the delimiter with `--delimiter`
+  the labelling config: 0 tasks fit, 11 not
+  field-missing: 11
+    the labelling config needs `text`, there is `id`, `headline` and `n`
+    help: rename a field with `--map text=FIELD`, or set such records aside with `--max-rejects`
+    `text` for Text is missing
+  {
+    "data": {
+      "id": "1",
+      "headline": "One",
+      "n": ""
+    }
+  }
+---
+next: sluice plan a.csv --label-config c.xml
+"###);
 }
 
 #[test]
@@ -528,7 +570,28 @@ fn a_parquet_file_for_a_person() {
     let place = Place::new();
     std::fs::copy(common::data("foods.parquet"), place.path("foods.parquet")).expect("a copy");
     let ran = place.sluice(&["inspect", "foods.parquet", "--tasks", "1"]);
-    assert_told!(ran, @"");
+    assert_told!(ran, @r###"
+exit 0
+foods.parquet
+  parquet, 1.43 kB
+  27 records (rows), all of them looked at
+  1 row group: 27 rows, 455 B, zstd
+  FIELD     TYPE                   NULL  EMPTY  MISSING  EXAMPLES
+  category  text (from LargeUtf8)     -      -        -  vegetables | seafood | meat
+  calories  integer (from Int64)      -      -        -  45 | 150 | 100
+  fats_g    number (from Float64)     -      -        -  0.5 | 5.0 | 0.0
+  sugars_g  integer (from Int64)      -      -        -  2 | 0 | 11
+  {
+    "data": {
+      "category": "vegetables",
+      "calories": 45,
+      "fats_g": 0.5,
+      "sugars_g": 2
+    }
+  }
+---
+next: sluice plan foods.parquet
+"###);
 }
 
 #[test]
@@ -807,7 +870,12 @@ fn every_code_can_be_explained() {
         assert!(text.contains("How to mend it:"), "{code}");
     }
     let ran = place.sluice(&["explain", "feild-missing"]);
-    assert_told!(ran, @"");
+    assert_told!(ran, @r###"
+exit 2
+---
+error[usage]: there is no code `feild-missing`
+  help: did you mean `field-missing`? `sluice explain` lists all
+"###);
 }
 
 #[test]
@@ -1000,6 +1068,10 @@ fn furnished() -> Place {
 fn every_flag_that_is_spoken_of_exists() {
     let pages: Vec<String> = std::iter::once(help(&["--help"]))
         .chain(commands().iter().map(|command| help(&[command, "--help"])))
+        .chain([
+            help(&["config", "show", "--help"]),
+            help(&["runs", "show", "--help"]),
+        ])
         .collect();
     let known: BTreeSet<String> = pages
         .iter()

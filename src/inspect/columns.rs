@@ -57,7 +57,9 @@ pub(super) struct Columns {
 struct Seen {
     types: BTreeMap<&'static str, u64>,
     texts: auto::Column,
+    /// Tasks that have it; the number of the last of them, since a task may have it twice.
     in_tasks: u64,
+    last: u64,
     null: u64,
     empty: u64,
     examples: Vec<String>,
@@ -78,7 +80,10 @@ impl Columns {
                 }
                 self.order.push(name.clone());
             }
-            self.of.entry(name).or_default().value(value.get());
+            self.of
+                .entry(name)
+                .or_default()
+                .value(self.tasks, value.get());
         }
     }
 
@@ -109,8 +114,9 @@ impl Columns {
 }
 
 impl Seen {
-    fn value(&mut self, json: &str) {
-        self.in_tasks += 1;
+    fn value(&mut self, task: u64, json: &str) {
+        self.in_tasks += u64::from(self.last != task);
+        self.last = task;
         let kind = match json.as_bytes().first() {
             Some(b'"') => "text",
             Some(b'[') => "list",

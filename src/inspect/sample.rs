@@ -27,7 +27,7 @@ use crate::stop::Stop;
 const WINDOWS: u64 = 64;
 
 /// Bytes of a window, at least and at most.
-const WINDOW: (u64, u64) = (4 << 10, 1 << 20);
+const WINDOW: (u64, u64) = (1 << 10, 1 << 20);
 
 /// Bytes that are read before a window to find where its first record starts.
 const BACK: u64 = 16 << 10;

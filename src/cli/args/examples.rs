@@ -111,7 +111,9 @@ Examples:
   All runs, the latest last, and how to go on with those that were cut off:
     sluice runs
   For a script:
-    sluice runs --json";
+    sluice runs --json
+
+";
 
 /// Of `sluice verify`.
 pub(super) const VERIFY: &str = "\
