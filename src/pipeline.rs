@@ -31,7 +31,7 @@ use std::thread::{self, JoinHandle};
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
-pub use self::alone::alone;
+pub use self::alone::{alone, looking};
 use self::alone::{runtime, stopped, until_signal, until_stopped};
 use self::batching::{Asked, Downstream, batch};
 use self::reading::read;

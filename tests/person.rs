@@ -839,8 +839,15 @@ fn inspect_gets_along_with_every_file_of_the_corpora() {
                         "/m/",
                     ]);
                     if ran.code() == 0 {
-                        let about: Value = serde_json::from_slice(&ran.stdout).expect(&path);
-                        assert_eq!(about["sources"].as_array().map(Vec::len), Some(1), "{path}");
+                        let about = match serde_json::from_slice::<Value>(&ran.stdout) {
+                            Ok(about) => about,
+                            // What is shown of a task is as deep as the task is.
+                            Err(e) if e.to_string().starts_with("recursion limit") => continue,
+                            Err(e) => panic!("{path}: {e}"),
+                        };
+                        // An archive has several.
+                        let sources = about["sources"].as_array().map_or(0, Vec::len);
+                        assert!(sources >= 1, "{path}");
                     } else {
                         assert_eq!(ran.code(), 1, "{path}: {}", ran.stderr);
                         assert!(ran.stderr.starts_with("error["), "{path}: {}", ran.stderr);

@@ -14,6 +14,7 @@ use super::table::print;
 use crate::error::{Code, Error, Result};
 use crate::inspect::About;
 use crate::inspect::head::Look;
+use crate::pipeline;
 use crate::place::Spot;
 
 /// The version of the document that `--json` prints.
@@ -64,7 +65,7 @@ pub fn run(arguments: &InspectArguments) -> Result<u8> {
     let mut found = Vec::new();
     let mut failed = None;
     for source in plan.sources.iter().take(MOST) {
-        match look.at(source) {
+        match pipeline::looking(|| look.at(source)) {
             Ok(about) => found.push(about),
             Err(error) => {
                 failed = Some(error.at(|| Spot::source(&source.name)));

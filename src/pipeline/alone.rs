@@ -1,13 +1,16 @@
 //! Work on a server without sources: a runtime, and the signals that stop it.
 
 use std::sync::Arc;
+use std::thread;
 
 use futures::future::BoxFuture;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::READER;
 use crate::deliver;
 use crate::error::{Code, Error, Result};
+use crate::read::positioned::panicked;
 use crate::rejects::Reject;
 use crate::stop::{Cause, Stop};
 
@@ -27,6 +30,25 @@ pub fn alone<T>(work: impl AsyncFnOnce(&dyn deliver::Run) -> Result<T>) -> Resul
         (Err(_), Some(cause)) => Err(cause.into()),
         (outcome, _) => outcome,
     }
+}
+
+/// Looks at sources without a run, on a thread of their reader's name: a decoder that panics on one is an error of it, as in a
+/// run.
+///
+/// # Errors
+/// Those of the work; when a decoder panics.
+pub fn looking<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().name(READER.to_owned());
+        let reader = reader.spawn_scoped(scope, work);
+        let reader = reader.map_err(|e| {
+            Error::new(
+                Code::Internal,
+                format!("cannot start the {READER} thread: {e}"),
+            )
+        })?;
+        reader.join().unwrap_or_else(|panic| Err(panicked(&*panic)))
+    })
 }
 
 /// The runtime that waits on networks, timers and signals.

@@ -60,7 +60,11 @@ fn every_line_is_an_object() {
         (&["import", "--nosuch", "--log-format", "json"], 2, "ERROR"),
         (&["export", "--log-format=json"], 2, "ERROR"),
         (&["--log-format", "json"], 2, "ERROR"),
-        (&["runs", "nosuch", "--log-format", "json"], 1, "ERROR"),
+        (
+            &["runs", "show", "nosuch", "--log-format", "json"],
+            1,
+            "ERROR",
+        ),
     ] {
         let ran = bench.sluice(words);
         let said = objects(&ran.stderr);

@@ -139,6 +139,10 @@ fn metrics_are_served_while_a_run_goes_and_tell_how_far_it_is() {
         .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // What comes is looked at first: it may be an archive.
+    let faulty = "{\"n\":1}\n{\"n\": tru}\n{\"n\":3}\n".repeat(30);
+    stdin.write_all(faulty.as_bytes()).expect("it reads");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut told = String::new();
     stderr.read_line(&mut told).expect("a line");
@@ -149,9 +153,8 @@ fn metrics_are_served_while_a_run_goes_and_tell_how_far_it_is() {
         .unwrap_or_else(|| panic!("{told}"))
         .to_owned();
     assert!(at.starts_with("127.0.0.1:"), "{at}");
-    let mut stdin = child.stdin.take().expect("a pipe");
     // Enough for a chunk, which is handed on while the pipe stays open.
-    let lines = "{\"n\":1}\n{\"n\": tru}\n{\"n\":3}\n".repeat(30) + &"{\"n\":1}\n".repeat(200_000);
+    let lines = "{\"n\":1}\n".repeat(200_000);
     stdin.write_all(lines.as_bytes()).expect("it reads");
     let of = |samples: &[Sample], name: &str, labels: &str| {
         let found = samples

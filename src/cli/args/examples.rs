@@ -151,7 +151,7 @@ Examples:
 /// Of `sluice completions`.
 pub(super) const COMPLETIONS: &str = "\
 Examples:
-    sluice completions bash > sluice.bash && . ./sluice.bash
+    sluice completions bash > sluice.bash
     sluice completions zsh > _sluice
     sluice completions fish > sluice.fish";
 

@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::inspect::estimate::Estimate;
 use crate::inspect::head::Look;
 use crate::inspect::sample::{Amount, Sample, sample};
+use crate::pipeline;
 use crate::plan::Plan;
 
 /// The document that `--json` prints.
@@ -43,7 +44,8 @@ pub(super) fn run(arguments: &PlanArguments, plan: &Plan, amount: Asked) -> Resu
         Asked::Records(records) => Amount::Records(records.get()),
         Asked::Bytes(bytes) => Amount::Bytes(bytes.get()),
     };
-    let Some(sample) = sample(&look, &plan.sources, amount, seed(plan))? else {
+    let Some(sample) = pipeline::looking(|| sample(&look, &plan.sources, amount, seed(plan)))?
+    else {
         return Ok(None);
     };
     let imports = imports(&sample, &plan.limits);
