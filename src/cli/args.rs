@@ -108,8 +108,8 @@ impl Command {
 #[derive(Args, Debug)]
 #[command(after_help = SHORT_HELP, after_long_help = [examples::IMPORT, EXIT_CODES].concat())]
 pub struct ImportArguments {
-    /// Files, archives (zip, tar), folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`, `az://`, `abfss://`),
-    /// addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
+    /// Files, archives (zip, tar), folders, patterns such as `data/**/*.csv`, the same in a bucket (`s3://`, `gs://`,
+    /// `az://`, `abfss://`), addresses of files (`https://`), `redis://HOST:PORT/DB?path=PREFIX`, or `-` for standard input
     #[arg(value_name = "SOURCE", required = true)]
     pub sources: Vec<String>,
 
