@@ -31,8 +31,8 @@ use std::thread::{self, JoinHandle};
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
-pub use self::alone::{alone, looking};
-use self::alone::{runtime, stopped, until_signal, until_stopped};
+pub use self::alone::{EndedBy, alone, alone_ended_by, looking};
+use self::alone::{runtime, stopped, until_stopped};
 use self::batching::{Asked, Downstream, batch};
 use self::reading::read;
 use crate::batch::Batcher;
@@ -75,9 +75,19 @@ pub struct Outcome {
 ///
 /// SIGINT and SIGTERM end the run after the imports that are on their way; a second one ends the process.
 pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
+    run_ended_by(plan, sink, watch, &EndedBy::Signals)
+}
+
+/// The same, where it may be that signals are left alone.
+pub fn run_ended_by(
+    plan: &Arc<Plan>,
+    sink: &dyn Sink,
+    watch: &Arc<Watch>,
+    by: &EndedBy,
+) -> Outcome {
     let mut receipts = Vec::new();
-    let around = Arc::new(Around::new(plan, watch, sink.tally()));
-    let outcome = run_to_end(&around, sink, &mut receipts);
+    let around = Arc::new(Around::new(plan, watch, by.stop(), sink.tally()));
+    let outcome = run_to_end(&around, sink, by, &mut receipts);
     watch.stages.deliver.stop();
     let kept = around.rejects().finish().and(around.duplicates().finish());
     // Whatever else went wrong on the way down, what ended the run came first.
@@ -91,10 +101,15 @@ pub fn run(plan: &Arc<Plan>, sink: &dyn Sink, watch: &Arc<Watch>) -> Outcome {
     }
 }
 
-fn run_to_end(around: &Arc<Around>, sink: &dyn Sink, receipts: &mut Vec<Receipt>) -> Result<()> {
+fn run_to_end(
+    around: &Arc<Around>,
+    sink: &dyn Sink,
+    by: &EndedBy,
+    receipts: &mut Vec<Receipt>,
+) -> Result<()> {
     let Around { plan, stop, .. } = &**around;
     let runtime = runtime()?;
-    let _signals = runtime.spawn(until_signal(Arc::clone(stop)));
+    by.listen(&runtime, stop);
     let from = match runtime.block_on(sink.begin(&**around))? {
         Begin::First => None,
         Begin::At(place) => Some(place),
@@ -219,8 +234,12 @@ struct Around {
 }
 
 impl Around {
-    fn new(plan: &Arc<Plan>, watch: &Arc<Watch>, tally: Option<Arc<Tally>>) -> Self {
-        let stop = Arc::new(Stop::default());
+    fn new(
+        plan: &Arc<Plan>,
+        watch: &Arc<Watch>,
+        stop: Arc<Stop>,
+        tally: Option<Arc<Tally>>,
+    ) -> Self {
         let stopped = stopped(&stop);
         Around {
             plan: Arc::clone(plan),

@@ -24,6 +24,7 @@ pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
 pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
+use super::caller::Caller;
 use super::run_ids;
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::decode::Nul;
@@ -468,6 +469,10 @@ pub struct ReachArguments {
     /// last look at an import that was asked for twice
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = time)]
     pub late: Duration,
+
+    /// Who asks for the command.
+    #[arg(skip)]
+    pub caller: Caller,
 
     /// A PEM file with certificates to trust besides the machine's own
     #[arg(long, value_name = "FILE")]

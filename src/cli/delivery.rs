@@ -156,7 +156,9 @@ impl Named {
     }
 
     fn open(self, arguments: &DeliveryArguments, place: Placing, plan: &Plan) -> Result<Target> {
-        let Placing { overwrite, layout } = place;
+        let Placing {
+            overwrite, layout, ..
+        } = place;
         if layout == Layout::Storage && matches!(self, Named::Projects(_) | Named::Stdout) {
             return Err(Error::new(
                 Code::Usage,
@@ -236,6 +238,8 @@ pub(super) struct Placing {
     pub(super) overwrite: bool,
     /// What is an object there.
     pub(super) layout: Layout,
+    /// Whether it is a part of a run, whose manifest another writes.
+    pub(super) part: bool,
 }
 
 /// What is to be delivered, and where.
@@ -270,6 +274,7 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         arguments,
         last,
     } = delivery;
+    let caller = &arguments.server.reach.caller;
     watching::check_reports(&arguments.watching.report)?;
     let plan = Arc::new(by_id::named(plan, arguments));
     let mut target = named.open(arguments, placing, &plan)?;
@@ -288,7 +293,9 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         Target::Directory(_) | Target::Stdout(_) | Target::Redis(_) | Target::Objects(_) => None,
     }));
     let watchers = Watchers::start(&watch, &facts, &arguments.watching)?;
-    let Outcome { receipts, error } = pipeline::run(&plan, target.sink(), &watch);
+    caller.watches(&watch);
+    let Outcome { receipts, error } =
+        pipeline::run_ended_by(&plan, target.sink(), &watch, &caller.ends());
     drop(watchers);
 
     if let Target::LabelStudio(projects) = &*target {
@@ -299,9 +306,11 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     let written = match &*target {
         // What was asked for cannot be: the folder is left as it was, for the next try.
         Target::Directory(_) if error.as_ref().is_some_and(|e| e.exit_code() == USAGE) => Ok(()),
+        Target::Directory(_) if placing.part => Ok(()),
         Target::Directory(directory) => directory.finish(&Manifest::of(&plan, &report)?.to_json()?),
         // What is there without a manifest does not count, and is not written again.
         Target::Objects(_) if error.is_some() => Ok(()),
+        Target::Objects(objects) if placing.part => objects.finish_part(),
         Target::Objects(objects) => {
             let manifest = Manifest::of(&plan, &report)?.to_json()?;
             let same = same_but_run(&manifest);
@@ -311,6 +320,11 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     };
     let ended = error.as_ref().or(written.as_ref().err());
     by_id::came_to(&report, &target, last, taken, ended)?;
+    if let Some(application) = caller.application() {
+        let manifest = Manifest::of(&plan, &report)?.to_json()?;
+        let _ = application.manifest.set(manifest);
+        let _ = application.report.set(report.clone());
+    }
     watching::write_reports(&arguments.watching.report, &report)?;
     if !arguments.watching.quiet {
         if let Target::LabelStudio(projects) = &*target {

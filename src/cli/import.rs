@@ -7,7 +7,7 @@ use super::args::{
     CsvTypesArgument, FieldArguments, ImportArguments, InlineArgument, LimitArguments,
     ReachArguments, ReadingArguments,
 };
-use super::config;
+use super::config::{self, Known};
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
 use super::last_line::LastLine;
@@ -62,6 +62,7 @@ fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
         placing: Placing {
             overwrite: arguments.overwrite,
             layout: arguments.layout,
+            part: false,
         },
         arguments: &arguments.delivery,
         last,
@@ -116,19 +117,15 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
     let Asked {
         reading,
         fields,
-        limits,
         quiet,
         ..
     } = *asked;
-    let spool_limit = reading.spool_limit;
-    let media_check = reading.media_check;
     if reading.presign.is_some() {
-        presignable(media_check, named, asked.shard.is_some())?;
+        presignable(reading.media_check, named, asked.shard.is_some())?;
     }
     if reading.no_header && reading.csv_types == CsvTypesArgument::LabelStudio {
         return Err(no_header());
     }
-    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
     // What the server makes of tasks is then left to it.
     let unknown = fields.no_validation
         && fields.predictions_from.is_empty()
@@ -147,7 +144,7 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
     let taking = file_types::taking(reading, key, known, inline.is_some());
     let mut listing = listing(asked, &taking)?;
     let looking = Looking {
-        spool_limit: spool_limit as u64,
+        spool_limit: reading.spool_limit as u64,
         stdin: asked.stdin,
     };
     archive::expand(&mut listing, &taking, looking)?;
@@ -160,6 +157,33 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
             .iter()
             .for_each(|line| log::tell(format_args!("{line}")));
     }
+    plan_of(asked, named, config, listing)
+}
+
+/// What an import of these sources is, whose tasks are to fit what is known.
+///
+/// # Errors
+/// When the words ask for what cannot be.
+pub(super) fn plan_of(
+    asked: &Asked<'_>,
+    named: &Named,
+    config: Option<Known>,
+    listing: Listing,
+) -> Result<Plan> {
+    let Asked {
+        reading,
+        fields,
+        limits,
+        ..
+    } = *asked;
+    let spool_limit = reading.spool_limit;
+    let media_check = reading.media_check;
+    let bounds = Limits::new(limits.max_tasks, limits.max_bytes, named.framing())?;
+    let (key, known) = (
+        fields.data_key.as_deref(),
+        config.as_ref().map(|known| &*known.config),
+    );
+    let inline = inlined(fields, known)?;
     let mapping = Mapping::new(
         fields.pick.clone(),
         fields.map.clone(),

@@ -89,7 +89,9 @@ enum Origin {
 impl Origin {
     fn of(list: &Source) -> Origin {
         match &list.location {
-            Location::File(_) | Location::Referred | Location::Stdin => Origin::Here,
+            Location::File(_) | Location::Referred | Location::Stdin | Location::Batches(_) => {
+                Origin::Here
+            }
             // Lists are not looked for in archives.
             Location::Member(_) | Location::Presigned(..) => Origin::Elsewhere,
             Location::Remote(_) | Location::Redis(_) => match Url::parse(&list.name) {

@@ -2,12 +2,14 @@
 
 pub mod args;
 pub mod bench;
+pub mod caller;
 pub mod commit;
 pub mod explain;
 pub mod gc;
 pub mod import;
 pub mod inspect;
 pub mod manual;
+pub mod pack;
 pub mod plan;
 pub mod push;
 pub mod runs;
@@ -105,7 +107,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A panic of a decoder, in a worker or on opening a file in the reader, becomes an error with the source's name; its own
 /// words on standard error would only confuse.
-fn quiet_workers() {
+pub fn quiet_workers() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();

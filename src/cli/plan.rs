@@ -66,7 +66,9 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
         recorded: false,
     };
     let shown = Shown::start(&watch, &facts, how);
-    let Outcome { error, .. } = pipeline::run(&plan, &counted, &watch);
+    let caller = &import.delivery.server.reach.caller;
+    caller.watches(&watch);
+    let Outcome { error, .. } = pipeline::run_ended_by(&plan, &counted, &watch, &caller.ends());
     drop(shown);
     let error = error.or_else(|| delivery::not_conserved(&watch.counters.totals()));
     let document = document(&Found {
@@ -86,6 +88,10 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
     };
     for path in &import.delivery.watching.report {
         watching::write(path, as_json()?.as_bytes())?;
+    }
+    if let Some(application) = caller.application() {
+        let _ = application.plan.set(as_json()?);
+        return error.map_or(Ok(0), Err);
     }
     print(&if import.delivery.json {
         as_json()?

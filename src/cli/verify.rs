@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::args::{ServerArguments, VerifyArguments};
+use super::caller::Caller;
 use super::recorded::Words;
 use super::server;
 use super::table::{Align, Table, print};
 use crate::error::{Code, Error, Result};
 use crate::journal::{Change, Counts, RunLog, RunState};
-use crate::pipeline::{self, Outcome, alone};
+use crate::pipeline::{self, EndedBy, Outcome, alone_ended_by};
 use crate::place::Spot;
 use crate::plan::{Plan, Tolerance};
 use crate::report::Watch;
@@ -27,6 +28,27 @@ use crate::source::{Location, Source};
 /// # Errors
 /// What is not right, with exit code 7, once it is listed; what kept it from looking.
 pub fn run(arguments: &VerifyArguments) -> Result<u8> {
+    let found = look(arguments)?;
+    print(&found.report())?;
+    found.outcome()
+}
+
+/// What there is of a run.
+pub struct Found {
+    recorded: Recorded,
+    plan: Option<Arc<Plan>>,
+    repair: bool,
+    /// Its imports, counted.
+    pub counted: Vec<Counted>,
+    /// Their tasks, if they were compared with the sources.
+    pub compared: Option<Compared>,
+}
+
+/// Counts a run's imports at the target, compares them and brings them again, as far as it is asked for.
+///
+/// # Errors
+/// What kept it from looking.
+pub fn look(arguments: &VerifyArguments) -> Result<Found> {
     let VerifyArguments {
         run,
         deep,
@@ -48,28 +70,57 @@ pub fn run(arguments: &VerifyArguments) -> Result<u8> {
     } else {
         None
     };
-    let mut counted = alone(async |_| recorded.count().await)?;
+    let ends = reach.caller.ends();
+    let mut counted = alone_ended_by(&ends, async |_| recorded.count().await)?;
     if *repair {
         let wrong = |counted: &&Counted| counted.verdict != Verdict::Ok;
         let wrong: Vec<_> = counted.iter().filter(wrong).cloned().collect();
-        counted = repaired(&recorded, &wrong, counted)?;
+        counted = repaired(&recorded, &ends, &wrong, counted)?;
     }
     let mut compared = None;
     if let Some(plan) = &plan {
         let whole = |counted: &&Counted| counted.stored.tasks == counted.entry.intent.tasks;
         let chosen = counted.iter().filter(whole);
         let chosen = chosen.map(|counted| counted.entry.intent.number).collect();
-        let mut found = compare(&recorded, plan, chosen)?;
+        let mut found = compare(&recorded, &reach.caller, plan, chosen)?;
         if *repair && !found.imports.is_empty() {
             let differs = |counted: &&Counted| found.imports.contains(&counted.entry.intent.number);
             let wrong: Vec<_> = counted.iter().filter(differs).cloned().collect();
-            counted = repaired(&recorded, &wrong, counted)?;
-            found = compare(&recorded, plan, found.imports.clone())?;
+            counted = repaired(&recorded, &ends, &wrong, counted)?;
+            found = compare(&recorded, &reach.caller, plan, found.imports.clone())?;
         }
         compared = Some(found);
     }
-    print(&report(run, &counted, compared.as_ref(), plan.as_deref()))?;
-    outcome(run, recorded.log(), &counted, compared.as_ref(), *repair)
+    Ok(Found {
+        recorded,
+        plan,
+        repair: *repair,
+        counted,
+        compared,
+    })
+}
+
+impl Found {
+    /// What was found, as text.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let run = &self.recorded.log().run().id;
+        report(
+            run,
+            &self.counted,
+            self.compared.as_ref(),
+            self.plan.as_deref(),
+        )
+    }
+
+    /// Whether all is right: the exit code that says so.
+    ///
+    /// # Errors
+    /// What is not right, with exit code 7; that the run is not over.
+    pub fn outcome(&self) -> Result<u8> {
+        let (log, compared) = (self.recorded.log(), self.compared.as_ref());
+        outcome(&log.run().id, log, &self.counted, compared, self.repair)
+    }
 }
 
 /// The plan of a run's recorded words, if its sources are what they were.
@@ -97,7 +148,7 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
             Some(Location::File(path)) => known.change_in_file(path),
             Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
             Some(Location::Member(member)) => Ok(known.change_in_member(member)),
-            Some(Location::Referred | Location::Redis(_)) => Ok(None),
+            Some(Location::Referred | Location::Redis(_) | Location::Batches(_)) => Ok(None),
             Some(Location::Presigned(..)) => Err(Error::new(
                 Code::Usage,
                 "the run signed addresses of media, which are others each time",
@@ -129,11 +180,16 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
 const PUT_BACK: &str = "put the old one back; without `--deep` the imports are counted, whatever became of the sources";
 
 /// Repairs some imports, and counts all again.
-fn repaired(recorded: &Recorded, wrong: &[Counted], counted: Vec<Counted>) -> Result<Vec<Counted>> {
+fn repaired(
+    recorded: &Recorded,
+    ends: &EndedBy,
+    wrong: &[Counted],
+    counted: Vec<Counted>,
+) -> Result<Vec<Counted>> {
     if wrong.is_empty() {
         return Ok(counted);
     }
-    alone(async |run| {
+    alone_ended_by(ends, async |run| {
         for counted in wrong {
             let number = counted.entry.intent.number;
             log::tell(format_args!(
@@ -149,7 +205,12 @@ fn repaired(recorded: &Recorded, wrong: &[Counted], counted: Vec<Counted>) -> Re
 }
 
 /// Reads the sources again, and compares the imports of these numbers.
-fn compare(recorded: &Recorded, plan: &Arc<Plan>, chosen: BTreeSet<u64>) -> Result<Compared> {
+fn compare(
+    recorded: &Recorded,
+    caller: &Caller,
+    plan: &Arc<Plan>,
+    chosen: BTreeSet<u64>,
+) -> Result<Compared> {
     let comparison = Comparison::new(recorded, &plan.sources, chosen)?;
     let watch = Arc::new(Watch::default());
     let facts = Facts {
@@ -157,11 +218,13 @@ fn compare(recorded: &Recorded, plan: &Arc<Plan>, chosen: BTreeSet<u64>) -> Resu
         ..Facts::default()
     };
     let how = How {
-        shown: true,
+        shown: caller.application().is_none(),
         recorded: false,
     };
     let shown = Shown::start(&watch, &facts, how);
-    let Outcome { error, .. } = pipeline::run(plan, &comparison, &watch);
+    // A second look tells no more than the first.
+    caller.watches(&watch);
+    let Outcome { error, .. } = pipeline::run_ended_by(plan, &comparison, &watch, &caller.ends());
     drop(shown);
     match error {
         Some(error) => Err(error),

@@ -15,9 +15,11 @@ impl SourceIdentity {
             Location::File(path) => Self::of_file(source.id, &source.name, path),
             Location::Remote(remote) => Ok(Self::of_remote(source.id, &source.name, remote)),
             Location::Member(member) => Ok(Self::of_member(source.id, &source.name, member)),
-            Location::Stdin | Location::Redis(_) | Location::Referred | Location::Presigned(..) => {
-                Ok(Self::named(source.id, &source.name))
-            }
+            Location::Stdin
+            | Location::Redis(_)
+            | Location::Batches(_)
+            | Location::Referred
+            | Location::Presigned(..) => Ok(Self::named(source.id, &source.name)),
         }
     }
 }
@@ -38,6 +40,7 @@ impl RunLog {
                 Some(
                     Location::Stdin
                     | Location::Redis(_)
+                    | Location::Batches(_)
                     | Location::Referred
                     | Location::Presigned(..),
                 ) => None,

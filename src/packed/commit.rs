@@ -14,7 +14,7 @@ use crate::sink::directory::MANIFEST;
 pub struct Committed {
     /// The manifest of all.
     pub manifest: Listed,
-    /// How many processes there were.
+    /// How many processes, or parts, there were.
     pub shards: u32,
     /// Whether it was written now; else the same was there.
     pub written: bool,
@@ -136,7 +136,7 @@ fn no_shards(home: &Home) -> Error {
 }
 
 /// Whether a shard is of the same job as those before it.
-fn belongs(all: &Listed, one: &Listed) -> bool {
+pub(super) fn belongs(all: &Listed, one: &Listed) -> bool {
     (&all.plan, all.max_tasks, all.max_bytes) == (&one.plan, one.max_tasks, one.max_bytes)
         && all.sources == one.sources
 }
@@ -149,11 +149,12 @@ fn joined(mut one: Listed, folder: &str) -> Listed {
     one
 }
 
-fn add(all: &mut Listed, one: Listed) {
+pub(super) fn add(all: &mut Listed, one: Listed) {
     let Listed {
         records,
         tasks,
         rejects,
+        duplicates,
         bytes,
         imports,
         ..
@@ -162,6 +163,9 @@ fn add(all: &mut Listed, one: Listed) {
     all.tasks += tasks;
     all.rejects += rejects;
     all.bytes += bytes;
+    if let Some(more) = duplicates {
+        *all.duplicates.get_or_insert_default() += more;
+    }
     let before = all.imports.len() as u64;
     let numbered = imports.into_iter().map(|import| Imported {
         number: before + import.number,

@@ -4,15 +4,17 @@
 //! RUN/manifest.json                     written last, and only where there is none: what it does not name does not count
 //! RUN/import-000001.json                imports of one process
 //! RUN/shard-00003-of-00016/             imports of one process of many, with a manifest of its own
+//! RUN/part-00003-0f6c3b7e...            imports of one attempt of a partition, for the engine that tells which counts
 //! ```
 //!
-//! A run writes it ([`manifest`]), the processes of an indexed job have theirs joined ([`commit`]), what none names is
-//! removed ([`leftovers`]), and `sluice push` reads it again ([`Packed`]).
+//! A run writes it ([`manifest`]), the processes of an indexed job have theirs joined ([`commit`]), and so has an engine
+//! its [`parts`]; what none names is removed ([`leftovers`]), and `sluice push` reads it again ([`Packed`]).
 
 pub mod commit;
 pub mod home;
 pub mod leftovers;
 pub mod manifest;
+pub mod parts;
 
 use serde::de::IgnoredAny;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use futures::future::BoxFuture;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -21,10 +22,21 @@ use crate::stop::{Cause, Stop};
 /// # Errors
 /// Those of the work; what stopped it, if that was a signal.
 pub fn alone<T>(work: impl AsyncFnOnce(&dyn deliver::Run) -> Result<T>) -> Result<T> {
-    let stop = Arc::new(Stop::default());
+    alone_ended_by(&EndedBy::Signals, work)
+}
+
+/// The same, where it may be that signals are left alone.
+///
+/// # Errors
+/// As [`alone`].
+pub fn alone_ended_by<T>(
+    by: &EndedBy,
+    work: impl AsyncFnOnce(&dyn deliver::Run) -> Result<T>,
+) -> Result<T> {
+    let stop = by.stop();
     let run = Alone(stopped(&stop));
     let runtime = runtime()?;
-    let _signals = runtime.spawn(until_signal(Arc::clone(&stop)));
+    by.listen(&runtime, &stop);
     let outcome = runtime.block_on(work(&run));
     match (outcome, stop.take_cause()) {
         (Err(_), Some(cause)) => Err(cause.into()),
@@ -51,8 +63,35 @@ pub fn looking<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     })
 }
 
+/// What may end a run from outside.
+#[derive(Clone, Default)]
+pub enum EndedBy {
+    /// SIGINT and SIGTERM, which from the first run on end the process no other way.
+    #[default]
+    Signals,
+    /// Whoever holds this; signals are left to the process.
+    Stop(Arc<Stop>),
+}
+
+impl EndedBy {
+    /// What is tripped.
+    pub(super) fn stop(&self) -> Arc<Stop> {
+        match self {
+            EndedBy::Signals => Arc::default(),
+            EndedBy::Stop(stop) => Arc::clone(stop),
+        }
+    }
+
+    /// Listens for signals, if they are what is listened to.
+    pub(super) fn listen(&self, runtime: &Runtime, stop: &Arc<Stop>) {
+        if matches!(self, EndedBy::Signals) {
+            runtime.spawn(until_signal(Arc::clone(stop)));
+        }
+    }
+}
+
 /// The runtime that waits on networks, timers and signals.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -75,7 +114,7 @@ pub(super) async fn until_stopped(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Trips the stop at the first SIGINT or SIGTERM; ends the process at the second.
-pub(super) async fn until_signal(stop: Arc<Stop>) {
+async fn until_signal(stop: Arc<Stop>) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),

@@ -1,14 +1,15 @@
-//! The messages of Arrow IPC: what each brings, and the record batches that come of it, handed on in slices.
+//! The messages of Arrow IPC: what each brings, and the record batches that come of it, handed on in slices; and record
+//! batches that come as they are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
 use arrow_ipc::{Endianness, Message, MessageHeader, MetadataVersion};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 
 use super::midway::FirstRow;
 use super::positioned::fenced;
@@ -17,6 +18,7 @@ use crate::budget::Held;
 use crate::error::{Code, Error};
 use crate::place::SourceId;
 use crate::source::Source;
+use crate::source::batches::Batches;
 
 /// Bytes of a message body that make one slice: enough to be worth a job, few enough for several workers.
 const SLICE_BYTES: u64 = 2 << 20;
@@ -61,13 +63,15 @@ impl<'r, 'a> Messages<'r, 'a> {
                 .help("write it again on a little-endian machine, or with an Arrow library that swaps the bytes"));
         }
         let schema = fenced(|| try_fb_to_schema(schema).map_err(damaged))?;
-        let names = names::unique(
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect(),
-        );
+        Messages::of_schema(reader, source, Arc::new(schema))
+    }
+
+    fn of_schema(
+        reader: &'r Reader<'a>,
+        source: &Source,
+        schema: SchemaRef,
+    ) -> Result<Self, Error> {
+        let names = names::unique(names_of(&schema));
         let picked = reader
             .reading
             .pick
@@ -81,7 +85,7 @@ impl<'r, 'a> Messages<'r, 'a> {
         Ok(Messages {
             reader,
             source: source.id,
-            schema: Arc::new(schema),
+            schema,
             shape: Arc::new(Shape::Columns(names)),
             picked,
             dictionaries: HashMap::new(),
@@ -128,12 +132,7 @@ impl<'r, 'a> Messages<'r, 'a> {
                 let batch = batch.ok_or_else(|| self.malformed("its header is missing"))?;
                 held.resize(self.check_buffers(&batch, &body)?);
                 slices.push(held);
-                let rows = u32::try_from(batch.length()).map_err(|_| {
-                    self.malformed(format_args!(
-                        "it has {} rows; a batch has at most 4294967295",
-                        batch.length()
-                    ))
-                })?;
+                let rows = self.check_rows(batch.length())?;
                 let records = self.decode(message, batch, body)?;
                 self.submit(&records, rows, slices)
             }
@@ -231,11 +230,49 @@ impl<'r, 'a> Messages<'r, 'a> {
         let held: usize = self
             .dictionaries
             .values()
-            .map(|values| values.get_array_memory_size())
+            .map(Array::get_array_memory_size)
             .sum();
         self.reader
             .check_length(held.saturating_add(more) as u64, self.index)
             .map(drop)
+    }
+
+    /// Takes a batch that is in memory. Only its share of the budget is waited for: whoever made it holds it anyway.
+    fn take_batch(&mut self, records: &RecordBatch) -> Result<(), Halt> {
+        if !same_names(records.schema_ref(), &self.schema) {
+            let message = format!(
+                "record batch {} has columns of other names than those before it",
+                self.index
+            );
+            return Err(Error::new(Code::Format, message)
+                .help("pack what has other columns by itself")
+                .into());
+        }
+        let rows = self.check_rows(i64::try_from(records.num_rows()).unwrap_or(i64::MAX))?;
+        let bytes = records.columns().iter().map(|column| {
+            let bytes = column.to_data().get_slice_memory_size();
+            bytes.unwrap_or_else(|_| column.get_array_memory_size())
+        });
+        let bytes: usize = bytes.sum();
+        let records = match &self.picked {
+            Some(picked) => records.project(picked).map_err(|e| self.malformed(e))?,
+            None => records.clone(),
+        };
+        let mut slices = Vec::new();
+        for _ in 1..(bytes as u64).div_ceil(SLICE_BYTES) {
+            slices.push(self.reader.acquire(0)?);
+        }
+        slices.push(self.reader.acquire(bytes)?);
+        self.submit(&records, rows, slices)
+    }
+
+    /// The rows of a batch, which count in 32 bits.
+    fn check_rows(&self, rows: i64) -> Result<u32, Error> {
+        u32::try_from(rows).map_err(|_| {
+            self.malformed(format_args!(
+                "it has {rows} rows; a batch has at most 4294967295"
+            ))
+        })
     }
 
     /// Hands on a batch in as many slices as there are permits; the last permit, the last to be given back, is the one
@@ -278,6 +315,38 @@ impl<'r, 'a> Messages<'r, 'a> {
             .ok_or_else(|| damaged("there are more than 4294967295 record batches"))?;
         Ok(())
     }
+}
+
+impl Reader<'_> {
+    /// Reads record batches that a caller hands over.
+    pub(super) fn handed_over(&self, source: &Source, batches: &Batches) -> Result<(), Halt> {
+        let mut messages = None;
+        let mut waiting = Some(self.progress.stopwatch.wait_for_input());
+        batches.each(self.stop, |batch| {
+            waiting = None;
+            let messages = match &mut messages {
+                Some(messages) => messages,
+                None => messages.insert(Messages::of_schema(self, source, batch.schema())?),
+            };
+            let taken = if messages.first_row.is_after(messages.index) {
+                messages.index += 1;
+                Ok(())
+            } else {
+                messages.take_batch(&batch)
+            };
+            waiting = Some(self.progress.stopwatch.wait_for_input());
+            taken
+        })
+    }
+}
+
+fn names_of(schema: &Schema) -> Vec<String> {
+    let fields = schema.fields().iter();
+    fields.map(|field| field.name().clone()).collect()
+}
+
+fn same_names(one: &SchemaRef, other: &SchemaRef) -> bool {
+    Arc::ptr_eq(one, other) || names_of(one) == names_of(other)
 }
 
 /// An error of a file that is not what Arrow asks for.

@@ -281,6 +281,9 @@ impl Reader<'_> {
             }
             _ => {}
         }
+        if let Location::Batches(batches) = &source.location {
+            return self.handed_over(source, batches);
+        }
         let Location::Member(member) = &source.location else {
             let (progress, seen) = (Arc::clone(&self.progress), self.seen.clone());
             let stored = decompress::Counted::new(local::open(source)?, progress, seen);

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -93,7 +94,10 @@ impl Objects {
     }
 
     fn of(bucket: Bucket, prefix: String, layout: Layout, overwrite: bool, run: &str) -> Self {
-        let name = format!("sluice-rejects-{run}-{}.jsonl", std::process::id());
+        // One process may have several parts of a run in hand.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sluice-rejects-{run}-{}-{number}.jsonl", std::process::id());
         Objects {
             bucket,
             prefix,
@@ -242,10 +246,7 @@ impl Objects {
     /// When they cannot be put, or there is a manifest of another run.
     pub fn finish(&self, manifest: Vec<u8>, same: impl FnOnce(&[u8]) -> bool) -> Result<()> {
         thread::wait(async {
-            let duplicates = crate::rejects::RecordsFile::of_duplicates(&self.rejects);
-            for (file, name) in [(&self.rejects, REJECTS), (&duplicates, DUPLICATES)] {
-                self.put_file(file, name).await?;
-            }
+            self.put_records().await?;
             let path = self.path(MANIFEST)?;
             let options = PutOptions::from(PutMode::Create);
             match self.store().put_opts(&path, manifest.into(), options).await {
@@ -271,6 +272,23 @@ impl Objects {
                 Err(e) => Err(self.unwritten("write the manifest to", &e)),
             }
         })?
+    }
+
+    /// The same for a part of a run, whose manifest another puts.
+    ///
+    /// # Errors
+    /// When what it rejected cannot be put.
+    pub fn finish_part(&self) -> Result<()> {
+        thread::wait(self.put_records())?
+    }
+
+    /// Puts the lists of what became no task.
+    async fn put_records(&self) -> Result<()> {
+        let duplicates = crate::rejects::RecordsFile::of_duplicates(&self.rejects);
+        for (file, name) in [(&self.rejects, REJECTS), (&duplicates, DUPLICATES)] {
+            self.put_file(file, name).await?;
+        }
+        Ok(())
     }
 
     /// Puts a local file there, if it is there, and removes it.

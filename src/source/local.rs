@@ -39,6 +39,17 @@ pub struct Listing {
     pub(super) asked: HashMap<Url, Result<Page, Fault>>,
 }
 
+impl Listing {
+    /// One source that no words stand for.
+    #[must_use]
+    pub fn of(source: Source) -> Self {
+        Listing {
+            sources: vec![source],
+            ..Listing::default()
+        }
+    }
+}
+
 /// What becomes of a file in a folder.
 pub(super) enum InFolder {
     /// It is no data: hidden, a mark of another tool, or what sluice writes beside its imports.
@@ -409,6 +420,10 @@ pub fn open(source: &Source) -> Result<Stored> {
         Location::Member(_) => Err(Error::new(
             Code::Internal,
             "a member of an archive is not opened alone",
+        )),
+        Location::Batches(_) => Err(Error::new(
+            Code::Internal,
+            "record batches have no bytes to be opened",
         )),
         Location::Presigned(object, _) => {
             let remote = Remote::Object(object.clone());

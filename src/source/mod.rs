@@ -1,10 +1,12 @@
-//! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of stores and of Redis.
+//! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of stores and of Redis; what a
+//! caller hands over.
 //! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
 //! **Waits on** the file system, on a Redis, and on the network by way of [`remote`].
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
 pub mod address;
 pub mod archive;
+pub mod batches;
 pub mod foreign;
 pub mod kept;
 pub mod local;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::batches::Batches;
 use self::remote::{Object, Remote};
 use self::window::Window;
 use crate::place::SourceId;
@@ -58,4 +61,21 @@ pub enum Location {
     Remote(Remote),
     /// A member of an archive.
     Member(archive::Member),
+    /// Record batches that a caller hands over.
+    Batches(Batches),
+}
+
+impl Source {
+    /// Record batches that a caller hands over, as the only source of a plan.
+    #[must_use]
+    pub fn of_batches(batches: Batches) -> Self {
+        Source {
+            id: SourceId(0),
+            name: Arc::from(batches::NAME),
+            location: Location::Batches(batches),
+            bytes: None,
+            address: None,
+            window: Window::ALL,
+        }
+    }
 }

@@ -26,7 +26,8 @@ pub fn is_stream(source: &Source) -> bool {
         | Location::Presigned(..)
         | Location::Redis(_)
         | Location::Remote(_)
-        | Location::Member(_) => false,
+        | Location::Member(_)
+        | Location::Batches(_) => false,
         Location::File(path) => fs::metadata(path).is_ok_and(|about| !about.is_file()),
     }
 }
