@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
@@ -12,12 +12,15 @@ use tokio::task::JoinHandle;
 use crate::error::{Code, Error, Fault};
 use crate::source::remote::{Remote, thread};
 
-/// Bytes that may be on their way, or here before they are asked for; a larger row group is fetched page by page.
+/// Bytes that may be on their way, or here before they are asked for, if they are more than one row group.
 const MOST_BYTES: u64 = if cfg!(debug_assertions) {
-    1 << 20
+    512 << 10
 } else {
-    48 << 20
+    16 << 20
 };
+
+/// Bytes of the largest row group that is fetched ahead; others are fetched page by page.
+pub(super) const LARGEST: u64 = 2 * MOST_BYTES;
 
 /// Row groups on their way at once.
 const MOST_GROUPS: usize = 8;
@@ -66,7 +69,7 @@ impl GroupsAhead {
         let to_come = groups
             .filter(|(index, about)| wanted(*index, about))
             .map(|(index, about)| (index, ranges(about, mask)))
-            .filter(|(_, ranges)| total(ranges) <= MOST_BYTES)
+            .filter(|(_, ranges)| total(ranges) <= LARGEST)
             .collect();
         GroupsAhead {
             remote: remote.clone(),
@@ -108,7 +111,7 @@ impl GroupsAhead {
         while self.coming.len() < MOST_GROUPS
             && let Some((index, ranges)) = self
                 .to_come
-                .pop_front_if(|(_, ranges)| bytes + total(ranges) <= MOST_BYTES)
+                .pop_front_if(|(_, ranges)| bytes == 0 || bytes + total(ranges) <= MOST_BYTES)
         {
             let more = total(&ranges);
             bytes += more;
@@ -158,17 +161,24 @@ fn total(ranges: &[Range<u64>]) -> u64 {
 async fn fetch(remote: Remote, ranges: Vec<Range<u64>>) -> Result<Parts, Fault> {
     let mut here = Vec::with_capacity(ranges.len());
     for range in ranges {
-        let starts = (range.start..range.end).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
-        let whole = usize::try_from(range.end - range.start).unwrap_or(0);
-        let parts = stream::iter(starts)
-            .map(|start| remote.range(start..range.end.min(start + PART)))
-            .buffered(AT_ONCE);
-        let whole = Vec::with_capacity(whole);
-        let whole = parts.try_fold(whole, |mut whole, part| async move {
-            whole.extend_from_slice(&part);
-            Ok(whole)
-        });
-        here.push((range.start, whole.await?.into()));
+        here.push((range.start, in_parts(&remote, range).await?));
     }
     Ok(here)
+}
+
+/// A range that is fetched in parts, each of which is put where it belongs.
+async fn in_parts(remote: &Remote, range: Range<u64>) -> Result<Bytes, Fault> {
+    let mut room = BytesMut::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
+    let starts = (range.start..range.end).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
+    let parts = stream::iter(starts).map(|start| {
+        let end = range.end.min(start + PART);
+        let rest = room.split_off(usize::try_from(end - start).unwrap_or(0));
+        remote.range_into(start..end, std::mem::replace(&mut room, rest))
+    });
+    let whole = (parts.buffered(AT_ONCE)).try_fold(BytesMut::new(), |mut whole, part| async move {
+        // They stand beside one another: nothing is copied.
+        whole.unsplit(part);
+        Ok(whole)
+    });
+    Ok(whole.await?.freeze())
 }

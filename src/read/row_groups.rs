@@ -10,7 +10,7 @@ use parquet::basic::Type;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 
-use super::groups_ahead::GroupsAhead;
+use super::groups_ahead::{self, GroupsAhead};
 use super::midway::FirstRow;
 use super::page_header::PageHeader;
 use super::positioned::{Positioned, fenced};
@@ -99,7 +99,9 @@ impl Reader<'_> {
             if rows == 0 {
                 continue;
             }
-            let answers = self.ahead();
+            // What is fetched is held as long as the row group is, besides its pages.
+            let fetched = ahead.as_ref().map_or(0, |ahead| ahead.bytes(index));
+            let answers = self.ahead(fetched > 0);
             let (file, held, bytes) = match &mut ahead {
                 None => {
                     let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
@@ -107,8 +109,6 @@ impl Reader<'_> {
                     (file.clone(), held, bytes)
                 }
                 Some(ahead) => {
-                    // What is fetched is held as long as the row group is, besides its pages.
-                    let fetched = ahead.bytes(index);
                     let mut held = self.acquire(budget::share(fetched + BATCH_BYTES, answers))?;
                     let file = match &source.location {
                         Location::Remote(remote) if fetched > 0 => {
@@ -159,9 +159,12 @@ impl Reader<'_> {
 
     /// How many answers of a row group may wait for their turn. A row group makes many, one after another: those behind
     /// it would stand still if they could not go ahead, so each job has its share of the memory for that, the answer in
-    /// the making included, and one share is left for what is read.
-    fn ahead(&self) -> usize {
-        let answers = self.budget.total() / (self.threads + 1) / budget::ANSWER_BYTES;
+    /// the making included, and one share is left for what is read. What is `fetched` ahead is none of these.
+    fn ahead(&self, fetched: bool) -> usize {
+        let coming = if fetched { groups_ahead::LARGEST } else { 0 };
+        let coming = usize::try_from(coming).unwrap_or(usize::MAX);
+        let share = self.budget.total().saturating_sub(coming) / (self.threads + 1);
+        let answers = share / budget::ANSWER_BYTES;
         answers.saturating_sub(1).max(budget::AHEAD)
     }
 

@@ -19,7 +19,8 @@ mod web;
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryFutureExt;
 use futures::future::BoxFuture;
 
 pub use self::failure::store_says;
@@ -62,16 +63,28 @@ impl Remote {
     /// When it cannot be read, or is not what it was when it was listed.
     #[must_use]
     pub fn range(&self, range: Range<u64>) -> BoxFuture<'static, Result<Bytes, Fault>> {
-        match self {
-            Remote::Object(object) => {
-                let object = object.clone();
-                Box::pin(async move { object.range(range).await })
+        let room = BytesMut::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
+        Box::pin(self.range_into(range, room).map_ok(BytesMut::freeze))
+    }
+
+    /// The same, after what is in `room` already.
+    ///
+    /// # Errors
+    /// The same.
+    #[must_use]
+    pub fn range_into(
+        &self,
+        range: Range<u64>,
+        mut room: BytesMut,
+    ) -> BoxFuture<'static, Result<BytesMut, Fault>> {
+        let remote = self.clone();
+        Box::pin(async move {
+            match &remote {
+                Remote::Object(object) => object.put(range, &mut room).await?,
+                Remote::Page(page) => page.put(range, &mut room).await?,
             }
-            Remote::Page(page) => {
-                let page = page.clone();
-                Box::pin(async move { page.range(range).await })
-            }
-        }
+            Ok(room)
+        })
     }
 
     /// Whether its bytes can be had from any on.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
@@ -32,11 +34,11 @@ impl Object {
         &self.address[self.bucket.address().len()..]
     }
 
-    /// The bytes of a range of the object that was listed.
+    /// The bytes of a range of the object that was listed, as they come.
     ///
     /// # Errors
     /// When there is another now, or it cannot be read.
-    pub(super) async fn range(&self, range: Range<u64>) -> Result<Bytes, Fault> {
+    pub(super) async fn pieces(&self, range: Range<u64>) -> Result<Pieces, Fault> {
         let wanted = range.end - range.start;
         let path = Path::parse(self.key())
             .map_err(|e| Fault::new(Code::SourceRead, format!("the key is no path: {e}")))?;
@@ -57,16 +59,47 @@ impl Object {
             let how = format!("it had {} bytes, now it has {bytes}", self.bytes);
             return Err(failure::changed(&how));
         }
-        let bytes = got.bytes().await.map_err(|e| failure::of_store(&e))?;
-        if bytes.len() as u64 == wanted {
-            Ok(bytes)
-        } else {
-            let came = bytes.len();
-            Err(Fault::new(
+        Ok(Pieces {
+            coming: got.into_stream(),
+            wanted,
+            came: 0,
+        })
+    }
+
+    /// The same, put into room for them.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn put(&self, range: Range<u64>, room: &mut BytesMut) -> Result<(), Fault> {
+        let mut pieces = self.pieces(range).await?;
+        while let Some(piece) = pieces.next().await? {
+            room.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a range on their way.
+pub(super) struct Pieces {
+    coming: BoxStream<'static, object_store::Result<Bytes>>,
+    wanted: u64,
+    came: u64,
+}
+
+impl Pieces {
+    /// The next bytes; nothing after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        let next = self.coming.try_next().await;
+        let next = next.map_err(|e| failure::of_store(&e))?;
+        self.came += next.as_ref().map_or(0, |piece| piece.len() as u64);
+        if self.came > self.wanted || (next.is_none() && self.came < self.wanted) {
+            let Pieces { wanted, came, .. } = self;
+            return Err(Fault::new(
                 Code::SourceRead,
                 format!("the store gave {came} bytes where {wanted} were asked for"),
-            ))
+            ));
         }
+        Ok(next)
     }
 }
 

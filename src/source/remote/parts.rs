@@ -1,15 +1,16 @@
 //! The bytes of a remote source in order: what comes next is fetched while what came is read.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
+use std::iter;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
-use futures::stream::{StreamExt, iter};
-use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver};
+use tokio::task::AbortHandle;
 
 use super::body::Body;
-use super::{Remote, thread};
+use super::{Object, Remote, thread};
 use crate::error::{Code, Fault, SourceFault};
 
 /// Bytes of the first part, which tells what the source is. No more is fetched until they have been read: of a source
@@ -24,13 +25,13 @@ const FIRST: u64 = if cfg!(debug_assertions) {
 const PART: u64 = if cfg!(debug_assertions) {
     32 << 10
 } else {
-    4 << 20
+    16 << 20
 };
 
-/// Pieces of a file behind HTTP that may wait, each of some kilobytes, as they come.
+/// Pieces of the part in hand that may wait to be read, each of some kilobytes, as they come.
 const PIECES: usize = 64;
 
-/// Parts on their way at once. With the one that waits and the one that is read, a source takes six parts of memory.
+/// Parts on their way at once, the one that is read among them: so many of them a source takes of memory at most.
 const AHEAD: usize = 4;
 
 /// The bytes of a remote source from some byte on.
@@ -48,7 +49,7 @@ pub struct Parts {
 
 /// Parts on their way.
 struct Coming {
-    parts: Receiver<Result<Bytes, Fault>>,
+    pieces: Receiver<Result<Bytes, Fault>>,
     fetching: AbortHandle,
 }
 
@@ -103,7 +104,7 @@ impl Parts {
                     Some(coming) => coming,
                     none => none.insert(Coming::from(&self.remote, self.offset, self.size)?),
                 };
-                match coming.parts.blocking_recv() {
+                match coming.pieces.blocking_recv() {
                     Some(part) => part,
                     None if self.size.is_none() => Ok(Bytes::new()),
                     None => Err(Fault::new(
@@ -136,20 +137,16 @@ impl Read for Parts {
 impl Coming {
     fn from(remote: &Remote, offset: u64, size: Option<u64>) -> io::Result<Self> {
         let handle = thread::handle().map_err(io::Error::other)?;
-        let (parts, fetching) = match remote {
-            Remote::Object(_) => {
-                // One part waits here: who reads it is hardly ever kept waiting, and no more is held than that.
-                let (sender, parts) = mpsc::channel(1);
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let fetching = match remote {
+            Remote::Object(object) => {
                 let range = offset..size.unwrap_or(offset);
-                (parts, handle.spawn(fetch(remote.clone(), range, sender)))
+                handle.spawn(fetch(object.clone(), range, sender))
             }
-            Remote::Page(page) => {
-                let (sender, parts) = mpsc::channel(PIECES);
-                (parts, handle.spawn(stream(page.body(offset), sender)))
-            }
+            Remote::Page(page) => handle.spawn(hand_on(page.body(offset), sender)),
         };
         let fetching = fetching.abort_handle();
-        Ok(Coming { parts, fetching })
+        Ok(Coming { pieces, fetching })
     }
 }
 
@@ -160,7 +157,7 @@ impl Drop for Coming {
 }
 
 /// Hands on the bytes of a file behind HTTP as they come.
-async fn stream(mut body: Body, pieces: Sender<Result<Bytes, Fault>>) {
+async fn hand_on(mut body: Body, pieces: Sender<Result<Bytes, Fault>>) {
     while let Some(piece) = body.next().await.transpose() {
         let failed = piece.is_err();
         if pieces.send(piece).await.is_err() || failed {
@@ -169,41 +166,71 @@ async fn stream(mut body: Body, pieces: Sender<Result<Bytes, Fault>>) {
     }
 }
 
-/// Fetches a range in parts, several at once, and hands them on in order.
-async fn fetch(remote: Remote, range: Range<u64>, parts: Sender<Result<Bytes, Fault>>) {
-    let starts = (range.start..range.end).step_by(usize::try_from(PART).unwrap_or(usize::MAX));
-    let fetched = iter(starts)
-        // A task of its own goes on while nobody asks for it.
-        .map(|start| {
-            Task(tokio::spawn(
-                remote.range(start..range.end.min(start + PART)),
-            ))
-        })
-        .map(Task::join)
-        .buffered(AHEAD);
-    let mut fetched = std::pin::pin!(fetched);
-    while let Some(part) = fetched.next().await {
-        let failed = part.is_err();
-        if parts.send(part).await.is_err() || failed {
-            return;
+/// Fetches a range in parts, several at once, and hands on what comes of them in order.
+async fn fetch(object: Object, range: Range<u64>, pieces: Sender<Result<Bytes, Fault>>) {
+    // Stores keep large objects in pieces, most often of some mebibytes each: what is asked for at multiples of a part
+    // touches fewest of them.
+    let edges = (range.start / PART + 1..).map(|part| part * PART);
+    let starts = iter::once(range.start).chain(edges.take_while(|edge| *edge < range.end));
+    let mut parts = starts.map(|start| {
+        let end = range.end.min((start / PART + 1) * PART);
+        Part::start(object.clone(), start..end)
+    });
+    let mut coming: VecDeque<Part> = parts.by_ref().take(AHEAD).collect();
+    while let Some(mut part) = coming.pop_front() {
+        while part.left > 0 {
+            let piece = part.next().await;
+            let failed = piece.is_err();
+            if pieces.send(piece).await.is_err() || failed {
+                return;
+            }
         }
+        coming.extend(parts.next());
     }
 }
 
 /// A part on its way, which nobody wants any more once this is dropped.
-struct Task(JoinHandle<Result<Bytes, Fault>>);
+struct Part {
+    /// What came of it. It may all be here before its turn.
+    pieces: UnboundedReceiver<Result<Bytes, Fault>>,
+    /// Bytes that were not taken yet.
+    left: u64,
+    fetching: AbortHandle,
+}
 
-impl Task {
-    async fn join(mut self) -> Result<Bytes, Fault> {
-        (&mut self.0).await.unwrap_or_else(|e| {
-            let reason = format!("fetching a part ended: {e}");
-            Err(Fault::new(Code::Internal, reason))
-        })
+impl Part {
+    fn start(object: Object, range: Range<u64>) -> Self {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let left = range.end - range.start;
+        let fetching = tokio::spawn(async move {
+            let mut coming = match object.pieces(range).await {
+                Ok(coming) => coming,
+                Err(fault) => return drop(sender.send(Err(fault))),
+            };
+            while let Some(piece) = coming.next().await.transpose() {
+                let failed = piece.is_err();
+                if sender.send(piece).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Part {
+            pieces,
+            left,
+            fetching: fetching.abort_handle(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Bytes, Fault> {
+        let ended = || Fault::new(Code::Internal, "fetching ended before the part did");
+        let piece = self.pieces.recv().await.ok_or_else(ended)??;
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Ok(piece)
     }
 }
 
-impl Drop for Task {
+impl Drop for Part {
     fn drop(&mut self) {
-        self.0.abort();
+        self.fetching.abort();
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Response, StatusCode};
 use url::Url;
@@ -88,11 +88,11 @@ impl Page {
         Body::new(self.clone(), from..self.0.bytes.unwrap_or(u64::MAX))
     }
 
-    /// The bytes of a range that is inside it.
+    /// Puts the bytes of a range that is inside it into room for them.
     ///
     /// # Errors
     /// When the server does not give ranges, or what it gives is not what it described.
-    pub(super) async fn range(&self, range: Range<u64>) -> Result<Bytes, Fault> {
+    pub(super) async fn put(&self, range: Range<u64>, room: &mut BytesMut) -> Result<(), Fault> {
         if !self.0.ranges {
             return Err(Fault::new(
                 Code::Format,
@@ -100,12 +100,11 @@ impl Page {
             )
             .help("fetch it to a file first, and name that"));
         }
-        let mut whole = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
         let mut body = Body::new(self.clone(), range);
-        while let Some(part) = body.next().await? {
-            whole.extend_from_slice(&part);
+        while let Some(piece) = body.next().await? {
+            room.extend_from_slice(&piece);
         }
-        Ok(whole.into())
+        Ok(())
     }
 }
 
