@@ -129,8 +129,7 @@ fn run_to_end(
     if stop.is_tripped() {
         return Ok(());
     }
-    let names: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
-    let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &*names)));
+    let (rejects, from_name) = (sink.rejects(), from.map(|from| (from, &plan.sources)));
     let duplicates = rejects.as_deref().map(RecordsFile::of_duplicates);
     *around.rejects() = RecordsFile::new(rejects, from_name)?;
     *around.duplicates() = RecordsFile::new(duplicates, from_name)?;
@@ -262,14 +261,14 @@ impl Around {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn source(&self, place: Place) -> &Arc<str> {
-        &self.plan.sources[place.source.0 as usize].name
+    fn source(&self, place: Place) -> Arc<str> {
+        self.plan.sources.name(place.source)
     }
 
     fn spot(&self, place: Option<Place>) -> Spot {
         match place {
             Some(place) => Spot {
-                source: Arc::clone(self.source(place)),
+                source: self.source(place),
                 place: Some(place),
                 column: None,
             },
@@ -283,11 +282,11 @@ impl Around {
 
     fn rejected(&self, reject: &Reject) -> Result<()> {
         let source = self.source(reject.place);
-        self.watch.counters.rejected(reject, source);
+        self.watch.counters.rejected(reject, &source);
         if let Some(tally) = &self.tally {
-            tally.reject(reject, source);
+            tally.reject(reject, &source);
         }
-        self.rejects().write(reject.line(source))?;
+        self.rejects().write(reject.line(&source))?;
         self.judge(false)
     }
 
@@ -298,7 +297,7 @@ impl Around {
             tally.duplicate(place);
         }
         self.duplicates()
-            .write(duplicate_line(place, self.source(place)))
+            .write(duplicate_line(place, &self.source(place)))
     }
 
     /// Ends the run when there are more rejects than it accepts.

@@ -15,7 +15,8 @@ use crate::error::{Code, Error, Result};
 use crate::normalize::Normalizer;
 use crate::normalize::media::References;
 use crate::read::Reading;
-use crate::source::{Location, Source};
+use crate::source::Location;
+use crate::source::listed::Sources;
 
 /// The largest record whatever the memory, since marks count in 32 bits.
 pub const MOST_RECORD_BYTES: usize = 1 << 30;
@@ -26,7 +27,7 @@ pub struct Plan {
     /// The run's id.
     pub run: String,
     /// What is read, in order.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// Files that were passed over in folders.
     pub left_out: Vec<PathBuf>,
     /// How it is read.
@@ -156,9 +157,9 @@ impl Plan {
     /// Never, unless a name cannot be written as JSON.
     pub fn digest(&self) -> Result<String> {
         #[derive(Serialize)]
-        struct Decisive<'a> {
-            sources: Vec<&'a str>,
-            addresses: Vec<Option<&'a str>>,
+        struct Decisive<S, A> {
+            sources: S,
+            addresses: A,
             reading: String,
             normalizer: String,
             tasks: usize,
@@ -167,13 +168,13 @@ impl Plan {
             #[serde(skip_serializing_if = "Option::is_none")]
             presigned: Option<u64>,
         }
-        let presigned = self
-            .sources
-            .iter()
-            .find_map(|source| match source.location {
-                Location::Presigned(_, time) => Some(time.as_secs()),
-                _ => None,
-            });
+        let mut presigned = None;
+        for source in &self.sources {
+            if let Location::Presigned(_, time) = source?.location {
+                presigned = Some(time.as_secs());
+                break;
+            }
+        }
         let Reading {
             format,
             delimiter,
@@ -209,10 +210,9 @@ impl Plan {
             normalizer.push(' ');
             normalizer.push_str(&inline.decisive());
         }
-        let addresses = self.sources.iter();
         let decisive = Decisive {
-            sources: self.sources.iter().map(|source| &*source.name).collect(),
-            addresses: addresses.map(|source| source.address.as_deref()).collect(),
+            sources: self.sources.each(|source| source.name.to_string()),
+            addresses: (self.sources).each(|source| source.address.as_deref().map(str::to_owned)),
             reading: format!(
                 "{format:?} {delimiter:?} {header} {:?} {record_bytes} {pick:?} {csv_types:?} {files:?}",
                 encoding.map(encoding_rs::Encoding::name)

@@ -4,6 +4,7 @@
 //! source.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -15,9 +16,10 @@ use crate::decode::Fatal;
 use crate::error::{Code, Error, Fault, Result};
 use crate::normalize::tasks::RAW_BYTES;
 use crate::partial_file::PartialFile;
-use crate::place::{At, Place, Spot};
+use crate::place::{At, Place, SourceId, Spot};
 use crate::read::Shape;
 use crate::read::files::Whole;
+use crate::source::listed::Sources;
 
 /// Bytes shown of a record that is too long to be kept.
 const HEAD_BYTES: usize = 1 << 10;
@@ -194,14 +196,15 @@ impl RecordsFile {
     }
 
     /// A file at `path`, or none at all. Where a run goes on `from` a place, the records before it are kept, else none
-    /// that is there; `names` are those of the run's sources.
+    /// that is there; by their names it is known of which of the run's sources they are.
     ///
     /// # Errors
     /// When what is there cannot be read, removed or written anew.
-    pub fn new(path: Option<PathBuf>, from: Option<(Place, &[&str])>) -> Result<Self> {
+    pub fn new(path: Option<PathBuf>, from: Option<(Place, &Sources)>) -> Result<Self> {
         let file = match (&path, from) {
-            (Some(path), Some((from, names))) => {
-                keep_before(path, from, names).map_err(|e| unwritable(path, &e))?
+            (Some(path), Some((from, sources))) => {
+                let numbers = numbers(path, sources)?;
+                keep_before(path, from, &numbers).map_err(|e| unwritable(path, &e))?
             }
             (Some(path), None) => match std::fs::remove_file(path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -263,21 +266,47 @@ impl RecordsFile {
     }
 }
 
+/// Where a line's record is from.
+#[derive(Deserialize)]
+struct Of {
+    source: String,
+    record: u64,
+}
+
+/// The numbers of the sources that a file lists records of, of each name the first.
+fn numbers(path: &Path, sources: &Sources) -> Result<HashMap<String, SourceId>> {
+    let there = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(HashMap::new()),
+        Err(e) => return Err(unwritable(path, &e)),
+    };
+    let mut names = HashSet::new();
+    for line in there.split(b'\n') {
+        let line = line.map_err(|e| unwritable(path, &e))?;
+        if let Ok(of) = serde_json::from_slice::<Of>(&line) {
+            names.insert(of.source);
+        }
+    }
+    let mut numbers = HashMap::new();
+    for source in sources {
+        let source = source?;
+        if let Some(name) = names.take(&*source.name) {
+            numbers.insert(name, source.id);
+        }
+    }
+    Ok(numbers)
+}
+
 /// Leaves in a file only the records before a place, and opens it for more; nothing if there is no file.
 fn keep_before(
     path: &Path,
     from: Place,
-    names: &[&str],
+    numbers: &HashMap<String, SourceId>,
 ) -> std::io::Result<Option<BufWriter<File>>> {
-    #[derive(Deserialize)]
-    struct Of {
-        source: String,
-        record: u64,
-    }
     let before = |line: &str| {
         serde_json::from_str::<Of>(line).is_ok_and(|of| {
-            let source = names.iter().position(|name| *name == of.source);
-            source.is_some_and(|source| (source, of.record) < (from.source.0 as usize, from.record))
+            let source = numbers.get(&of.source);
+            source.is_some_and(|source| (*source, of.record) < (from.source, from.record))
         })
     };
     let there = match File::open(path) {

@@ -239,7 +239,7 @@ fn read(path: &Path, with: &With) -> Result<Read, Error> {
         check_columns: &|_| Ok(()),
         submit: &take,
     };
-    reader.run(&[source(path)])?;
+    reader.one(&source(path))?;
     assert_eq!(budget.in_flight(), 0);
     let (read, error) = found.into_inner().unwrap();
     error.map_or(Ok(read), Err)
@@ -941,7 +941,7 @@ fn ids_through_the_pool(path: &Path) -> Vec<String> {
             check_columns: &|_| Ok(()),
             submit: &submit,
         };
-        let outcome = reader.run(&[source]);
+        let outcome = reader.one(&source);
         jobs.end(outcome);
     });
     let ids = answers.flat_map(|answer| answer.unwrap()).collect();

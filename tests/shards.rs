@@ -24,6 +24,7 @@ use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use serde_json::Value;
 use sluice::plan::shard::Shard;
+use sluice::source::listed::Sources;
 use sluice::source::window::Window;
 use sluice::source::{Location, Source};
 
@@ -117,10 +118,10 @@ proptest! {
         }).collect();
         let mut taken: Vec<Vec<Window>> = vec![Vec::new(); sources.len()];
         for index in 0..of {
-            let mut sources = sources.clone();
-            format!("{index}/{of}").parse::<Shard>().unwrap().take(&mut sources);
+            let shard = format!("{index}/{of}").parse::<Shard>().unwrap();
+            let sources = shard.of_sources(&Sources::of(sources.clone()).unwrap()).unwrap();
             for (taken, source) in taken.iter_mut().zip(&sources) {
-                taken.extend(Some(source.window).filter(|window| !window.is_none()));
+                taken.extend(Some(source.unwrap().window).filter(|window| !window.is_none()));
             }
         }
         for windows in taken {

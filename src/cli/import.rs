@@ -149,7 +149,7 @@ pub(super) fn plan(asked: &Asked<'_>, named: &Named) -> Result<Plan> {
     };
     archive::expand(&mut listing, &taking, looking)?;
     if let Some(shard) = asked.shard {
-        shard.take(&mut listing.sources);
+        listing.sources = shard.of_sources(&listing.sources)?;
     }
     if !quiet {
         listing

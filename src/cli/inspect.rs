@@ -65,7 +65,8 @@ pub fn run(arguments: &InspectArguments) -> Result<u8> {
     let mut found = Vec::new();
     let mut failed = None;
     for source in plan.sources.iter().take(MOST) {
-        match pipeline::looking(|| look.at(source)) {
+        let source = source?;
+        match pipeline::looking(|| look.at(&source)) {
             Ok(about) => found.push(about),
             Err(error) => {
                 failed = Some(error.at(|| Spot::source(&source.name)));

@@ -17,6 +17,7 @@ use crate::http::is_inside;
 use crate::place::{Place, SourceId, Spot};
 use crate::read::{self, Body, Chunk, Reading, Shape};
 use crate::source::address::shown;
+use crate::source::listed::Sources;
 use crate::source::local::{self, Listing, Taking};
 use crate::source::remote::Page;
 use crate::source::remote::bucket::Address;
@@ -55,6 +56,7 @@ pub(super) fn listing(
         ..limits.reading()
     };
     for source in &lists.sources {
+        let source = &source?;
         let mut list = List {
             source,
             lists: &lists.sources,
@@ -125,7 +127,7 @@ impl Origin {
 /// A list that is read.
 struct List<'a> {
     source: &'a Source,
-    lists: &'a [Source],
+    lists: &'a Sources,
     column: Option<&'a str>,
     taking: &'a Taking,
     origin: Origin,
@@ -266,13 +268,23 @@ impl List<'_> {
         Ok(())
     }
 
+    /// Whether a word names one of the lists.
+    fn is_list(&self, word: &str) -> Result<bool> {
+        for list in self.lists {
+            if *list?.name == *word {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn word(&mut self, word: &str) -> Result<()> {
         if self.count > MOST_WORDS {
             let reason = format!("a list names {MOST_WORDS} sources at most");
             return Err(Error::new(Code::Usage, reason)
                 .help("give two lists, or name folders and patterns in it"));
         }
-        if word == "-" || self.lists.iter().any(|list| *list.name == *word) {
+        if word == "-" || self.is_list(word)? {
             let reason = format!("a list names data, `{word}` is what the list is read from");
             return Err(Error::new(Code::Usage, reason));
         }

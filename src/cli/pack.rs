@@ -132,7 +132,7 @@ fn plan(packing: &Packing, named: &Named, batches: Batches) -> Result<Plan> {
         }),
         None => config::of(&asked, named)?,
     };
-    let listing = Listing::of(Source::of_batches(batches));
+    let listing = Listing::of(Source::of_batches(batches))?;
     let mut plan = import::plan_of(&asked, named, known, listing)?;
     if let Some(run) = &packing.run {
         plan.run = checked(run)?;

@@ -80,7 +80,7 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
         watch: &watch,
         there: &there,
         error: error.as_ref(),
-    });
+    })?;
     let as_json = || {
         let json = serde_json::to_string_pretty(&document);
         json.map(|json| json + "\n")
@@ -119,7 +119,7 @@ struct Found<'a> {
     error: Option<&'a Error>,
 }
 
-fn document(found: &Found<'_>) -> Document {
+fn document(found: &Found<'_>) -> Result<Document> {
     let Found {
         import,
         named,
@@ -143,15 +143,16 @@ fn document(found: &Found<'_>) -> Document {
         Named::Stdout | Named::Redis(_) => None,
     };
     let sources = plan.sources.iter().map(|source| {
+        let source = source?;
         let counts = counted.sources().of(source.id);
-        Source {
+        Ok(Source {
             name: source.name.to_string(),
             bytes: source.bytes,
             records: counts.records(),
             counts,
-        }
+        })
     });
-    Document {
+    Ok(Document {
         version: VERSION,
         complete: error.is_none(),
         error: error.map(ToString::to_string),
@@ -169,8 +170,8 @@ fn document(found: &Found<'_>) -> Document {
         imports,
         pace,
         projects: projects(named, counted, there, totals.tasks),
-        sources: sources.collect(),
-    }
+        sources: sources.collect::<Result<_>>()?,
+    })
 }
 
 /// What the target takes of one import.

@@ -134,7 +134,7 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
     let mut plan = words.plan()?;
     let sources = log.sources()?;
     let stdin = |source: &Source| source.location == Location::Stdin;
-    if sources.len() != plan.sources.len() && !plan.sources.iter().any(stdin) {
+    if sources.len() != plan.sources.len() && !plan.sources.any_apart(stdin) {
         let (then, now) = (sources.len(), plan.sources.len());
         return Err(Error::new(
             Code::Journal,
@@ -143,8 +143,8 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
         .help(PUT_BACK));
     }
     log.check_sources(|known| {
-        let source = plan.sources.get(known.id.0 as usize);
-        match source.map(|source| &source.location) {
+        let source = plan.sources.get(known.id)?;
+        match source.as_ref().map(|source| &source.location) {
             Some(Location::File(path)) => known.change_in_file(path),
             Some(Location::Remote(remote)) => Ok(known.change_in_remote(remote)),
             Some(Location::Member(member)) => Ok(known.change_in_member(member)),
@@ -288,9 +288,8 @@ fn report(
 
 fn differences(text: &mut String, compared: &Compared, plan: &Plan) {
     for one in &compared.first {
-        let source = &plan.sources[one.place.source.0 as usize].name;
         let spot = Spot {
-            source: Arc::clone(source),
+            source: plan.sources.name(one.place.source),
             place: Some(one.place),
             column: None,
         };

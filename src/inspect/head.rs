@@ -135,7 +135,7 @@ impl Look<'_> {
             check_columns,
             submit,
         };
-        reader.run(std::slice::from_ref(source))?;
+        reader.one(source)?;
         Ok(progress.bytes.load(Ordering::Relaxed))
     }
 

@@ -20,6 +20,7 @@ use crate::read::column_types::CsvTypes;
 use crate::read::files::LineEnds;
 use crate::read::found::Found;
 use crate::read::{Body, Chunk, Ended, Framing, Shape, Start, read_error};
+use crate::source::listed::Sources;
 use crate::source::{Location, Source};
 use crate::stop::Stop;
 
@@ -94,8 +95,8 @@ impl Counts {
 }
 
 /// A file of text that can be read from the middle.
-struct Text<'a> {
-    source: &'a Source,
+struct Text {
+    source: Source,
     file: File,
     shape: Arc<Shape>,
     ends: Ends,
@@ -112,13 +113,14 @@ struct Text<'a> {
 /// When a source cannot be read.
 pub fn sample(
     look: &Look<'_>,
-    sources: &[Source],
+    sources: &Sources,
     amount: Amount,
     seed: u64,
 ) -> Result<Option<Sample>> {
     let (mut texts, mut rest) = (Vec::new(), Vec::new());
     for source in sources {
-        match text(look, source)? {
+        let source = source?;
+        match text(look, source.clone())? {
             Some(text) => texts.push(text),
             None => rest.push(source),
         }
@@ -198,14 +200,14 @@ pub fn sample(
     };
     let share = rest.len().max(1) as u64;
     for source in rest {
-        taken.head(look, source, amount, share, &mut sample)?;
+        taken.head(look, &source, amount, share, &mut sample)?;
     }
     sample.rejects_by_code = taken.0;
     Ok(Some(sample))
 }
 
 /// A source as text that can be read from the middle, if it is that.
-fn text<'a>(look: &Look<'_>, source: &'a Source) -> Result<Option<Text<'a>>> {
+fn text(look: &Look<'_>, source: Source) -> Result<Option<Text>> {
     let (Location::File(path), Some(bytes)) = (&source.location, source.bytes) else {
         return Ok(None);
     };
@@ -219,7 +221,7 @@ fn text<'a>(look: &Look<'_>, source: &'a Source) -> Result<Option<Text<'a>>> {
         Err(Ended)
     };
     let check = |names: &[String]| look.normalizer.check_columns(names);
-    look.read(source, &found, &check, &submit)
+    look.read(&source, &found, &check, &submit)
         .map_err(|error| error.at(|| Spot::source(&source.name)))?;
     let found = found.into_inner();
     let Some((shape, Start::Text { byte, .. }, Some(record))) = first.into_inner() else {
@@ -240,8 +242,8 @@ fn text<'a>(look: &Look<'_>, source: &'a Source) -> Result<Option<Text<'a>>> {
     if found.compression.is_some() || found.encoding != Some(encoding_rs::UTF_8) {
         return Ok(None);
     }
-    let file = File::open(path).map_err(|e| unread(&e, source))?;
-    let head = windows::bytes(&file, 0, 3).map_err(|e| unread(&e, source))?;
+    let file = File::open(path).map_err(|e| unread(&e, &source))?;
+    let head = windows::bytes(&file, 0, 3).map_err(|e| unread(&e, &source))?;
     let mark = if head.starts_with(b"\xEF\xBB\xBF") {
         3
     } else {
@@ -268,7 +270,7 @@ struct Taken(BTreeMap<&'static str, Seen>);
 
 impl Taken {
     /// Counts the records that start in a window.
-    fn window(&mut self, look: &Look<'_>, text: &Text<'_>, from: u64, to: u64) -> Result<Counts> {
+    fn window(&mut self, look: &Look<'_>, text: &Text, from: u64, to: u64) -> Result<Counts> {
         let before = from.saturating_sub(BACK).max(text.from);
         let first = before == text.from;
         let skip = usize::try_from(from - before).unwrap_or(usize::MAX);
@@ -277,7 +279,7 @@ impl Taken {
         let (read, (start, end)) = loop {
             let wanted = skip.saturating_add(bytes).saturating_add(beyond);
             let read =
-                windows::bytes(&text.file, before, wanted).map_err(|e| unread(&e, text.source))?;
+                windows::bytes(&text.file, before, wanted).map_err(|e| unread(&e, &text.source))?;
             // A record that is too long to be held ends where it is given up.
             let complete = read.len() < wanted || beyond >= look.reading.record_bytes;
             match windows::records(&read, skip, bytes, first, complete, text.ends) {

@@ -5,7 +5,7 @@ use super::{Journal, RunLog};
 use crate::error::{Code, Error, Result};
 use crate::journal::SourceIdentity;
 use crate::journal::identity::without_secrets;
-use crate::source::Source;
+use crate::source::listed::Sources;
 
 /// What is asked of a run.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct Claim<'a> {
     /// Where it goes.
     pub target: &'a str,
     /// Its sources.
-    pub sources: &'a [Source],
+    pub sources: &'a Sources,
     /// Go on although sources have changed.
     pub accept_changed_sources: bool,
 }
@@ -62,8 +62,11 @@ impl Journal {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn identities(sources: &[Source]) -> Result<Vec<SourceIdentity>> {
-    sources.iter().map(SourceIdentity::of).collect()
+pub fn identities(sources: &Sources) -> Result<Vec<SourceIdentity>> {
+    sources
+        .iter()
+        .map(|source| SourceIdentity::of(&source?))
+        .collect()
 }
 
 fn refused(claim: &Claim<'_>, run: &Run) -> Option<Error> {

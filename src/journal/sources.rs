@@ -3,6 +3,7 @@
 use super::identity::{Change, SourceIdentity};
 use super::log::RunLog;
 use crate::error::Result;
+use crate::source::listed::Sources;
 use crate::source::{Location, Source};
 
 impl SourceIdentity {
@@ -30,10 +31,10 @@ impl RunLog {
     ///
     /// # Errors
     /// When a source, or the journal, cannot be read.
-    pub fn change_in(&self, sources: &[Source]) -> Result<Option<(SourceIdentity, Change)>> {
+    pub fn change_in(&self, sources: &Sources) -> Result<Option<(SourceIdentity, Change)>> {
         for known in self.sources()? {
-            let source = sources.get(known.id.0 as usize);
-            let change = match source.map(|source| &source.location) {
+            let source = sources.get(known.id)?;
+            let change = match source.as_ref().map(|source| &source.location) {
                 Some(Location::File(path)) => known.change_in_file(path)?,
                 Some(Location::Remote(remote)) => known.change_in_remote(remote),
                 Some(Location::Member(member)) => known.change_in_member(member),

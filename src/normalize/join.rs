@@ -12,7 +12,7 @@ use crate::decode::scan::{Value, data_of, members};
 use crate::decode::watch::{Watch, is_key};
 use crate::decode::{Changes, Consumer, Decode, Decoder, Mark, Nul, Row};
 use crate::error::{Code, Error, Fault, Result};
-use crate::place::Spot;
+use crate::place::{SourceId, Spot};
 use crate::read::{self, Body, Chunk, Reading, Shape};
 use crate::source::address::percent_decode;
 use crate::source::sniff::Format;
@@ -69,14 +69,14 @@ impl Join {
     /// When it cannot be read, has no such column, names one thing twice, or takes more than `most` bytes.
     pub fn read(path: &str, on: &str, reading: &Reading, most: usize) -> Result<Join> {
         let listing = local::list(&[path.to_owned()])?;
-        let [source] = listing.sources.as_slice() else {
+        let (Some(source), 1) = (listing.sources.get(SourceId(0))?, listing.sources.len()) else {
             return Err(Error::new(
                 Code::Usage,
                 format!("`--join {path}` is not one file"),
             ));
         };
         let spot = || Spot::source(&source.name);
-        let table = Table::read(source, on, reading, most).map_err(|error| error.at(spot))?;
+        let table = Table::read(&source, on, reading, most).map_err(|error| error.at(spot))?;
         let Some(columns) = table.columns else {
             return Err(Error::new(Code::Usage, "the table to join is empty").at(spot));
         };

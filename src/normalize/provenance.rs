@@ -3,14 +3,14 @@
 //! Which record of its source a task is becomes known where chunks come together in order, so room is left for the
 //! number at a fixed distance from the task's end, and the batcher puts it there.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use super::mapping::key;
 use crate::decode::scan::members;
 use crate::decode::watch::is_key;
 use crate::error::{Code, Fault};
 use crate::place::SourceId;
-use crate::source::Source;
+use crate::source::listed::Sources;
 
 /// Digits of the largest record number: a million million records.
 const DIGITS: usize = 12;
@@ -19,49 +19,33 @@ const DIGITS: usize = 12;
 const CLOSE: &[u8] = b"}}}";
 
 /// What is said of the origin of tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Provenance {
-    /// Of each source, what stands before the record's number.
+    run: String,
+    sources: Sources,
+    /// Of each of the first sources, what stands before the record's number.
     opens: Vec<Vec<u8>>,
-    names: Vec<Arc<str>>,
 }
+
+/// Of so many sources it is held.
+const HELD: usize = 4096;
 
 impl Provenance {
     /// Of the tasks of a run from these sources.
     #[must_use]
-    pub fn new(run: &str, sources: &[Source]) -> Self {
-        Self::of(
-            run,
-            sources
-                .iter()
-                .map(|source| Arc::clone(&source.name))
-                .collect(),
-        )
+    pub fn new(run: &str, sources: &Sources) -> Self {
+        let first = sources.iter().take(HELD).map_while(Result::ok);
+        Provenance {
+            run: run.to_owned(),
+            opens: first.map(|source| opening(run, &source.name)).collect(),
+            sources: sources.clone(),
+        }
     }
 
     /// The same of another run.
     #[must_use]
     pub fn of_run(&self, run: &str) -> Self {
-        Self::of(run, self.names.clone())
-    }
-
-    fn of(run: &str, names: Vec<Arc<str>>) -> Self {
-        let open = |name: &Arc<str>| {
-            let mut open = br#"{"source":{"#.to_vec();
-            for (at, (field, text)) in [("source", &**name), ("run", run)].into_iter().enumerate() {
-                open.extend_from_slice(if at == 0 { b"" } else { b"," });
-                open.extend(key(field));
-                // A key is a string too.
-                let text = key(text);
-                open.extend_from_slice(&text[..text.len() - 1]);
-            }
-            open.extend_from_slice(br#","record":"#);
-            open
-        };
-        Provenance {
-            opens: names.iter().map(open).collect(),
-            names,
-        }
+        Self::new(run, &self.sources)
     }
 
     /// Adds it to a task of which nothing but `data` was written, `out[start..]`.
@@ -120,10 +104,29 @@ impl Provenance {
     /// Appends `{"source":{...}}` with room for the number, and the task's end; of what it opens with, `skip` bytes are
     /// there already.
     fn close(&self, source: SourceId, out: &mut Vec<u8>, skip: usize) {
-        out.extend_from_slice(&self.opens[source.0 as usize][skip..]);
+        let held = self.opens.get(source.0 as usize).map(Cow::Borrowed);
+        let open = held.unwrap_or_else(|| {
+            let name = self.sources.name(source);
+            Cow::Owned(opening(&self.run, &name))
+        });
+        out.extend_from_slice(&open[skip..]);
         out.extend_from_slice(&[b' '; DIGITS]);
         out.extend_from_slice(CLOSE);
     }
+}
+
+/// What stands before a record's number.
+fn opening(run: &str, source: &str) -> Vec<u8> {
+    let mut open = br#"{"source":{"#.to_vec();
+    for (at, (field, text)) in [("source", source), ("run", run)].into_iter().enumerate() {
+        open.extend_from_slice(if at == 0 { b"" } else { b"," });
+        open.extend(key(field));
+        // A key is a string too.
+        let text = key(text);
+        open.extend_from_slice(&text[..text.len() - 1]);
+    }
+    open.extend_from_slice(br#","record":"#);
+    open
 }
 
 /// Puts a record's number into the room that was left for it in a task.

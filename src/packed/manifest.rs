@@ -1,6 +1,6 @@
 //! The manifest of a target: what a run writes when everything is in, and what is read of it again.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::AGAIN;
@@ -9,6 +9,7 @@ use crate::deliver::Receipt;
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
 use crate::report::{Report, Totals};
+use crate::source::listed::Sources;
 
 /// The version of the manifest's layout.
 pub const VERSION: u32 = 1;
@@ -20,7 +21,8 @@ pub struct Manifest<'a> {
     run: &'a str,
     complete: bool,
     plan: String,
-    sources: Vec<&'a str>,
+    #[serde(serialize_with = "names")]
+    sources: &'a Sources,
     max_tasks: usize,
     max_bytes: usize,
     records: u64,
@@ -30,6 +32,11 @@ pub struct Manifest<'a> {
     duplicates: Option<u64>,
     bytes: u64,
     imports: Vec<&'a Receipt>,
+}
+
+fn names<S: Serializer>(sources: &Sources, serializer: S) -> Result<S::Ok, S::Error> {
+    let names = sources.each(|source| source.name.to_string());
+    names.serialize(serializer)
 }
 
 impl<'a> Manifest<'a> {
@@ -61,7 +68,7 @@ impl<'a> Manifest<'a> {
             run: &plan.run,
             complete,
             plan: plan.digest()?,
-            sources: plan.sources.iter().map(|source| &*source.name).collect(),
+            sources: &plan.sources,
             max_tasks: plan.limits.tasks.get(),
             max_bytes: plan.limits.bytes.get(),
             records: totals.records,

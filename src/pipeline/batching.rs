@@ -147,7 +147,7 @@ impl Outlet for Downstream {
     }
 
     fn fatal(&mut self, reject: Reject) -> Result<(), Refused> {
-        let spot = reject.spot_in(self.around.source(reject.place));
+        let spot = reject.spot_in(&self.around.source(reject.place));
         Err(Refused::Failed(Error::from(reject.fault).at(|| spot)))
     }
 }

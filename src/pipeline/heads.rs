@@ -32,7 +32,7 @@ pub(super) fn check(around: &Arc<Around>, runtime: &Runtime, from: Option<Place>
         return Ok(());
     }
     let first = from.map_or(SourceId(0), |place| place.source);
-    let is_table = |source: &&Source| {
+    let is_table = |source: &Source| {
         let format = plan
             .reading
             .format
@@ -43,13 +43,13 @@ pub(super) fn check(around: &Arc<Around>, runtime: &Runtime, from: Option<Place>
         Location::Remote(remote) => Some((Arc::clone(&source.name), remote.clone())),
         _ => None,
     };
-    let tables: Vec<_> = plan
-        .sources
-        .iter()
-        .filter(is_table)
-        .filter_map(remote)
-        .take(MOST)
-        .collect();
+    let mut tables = Vec::new();
+    for source in &plan.sources {
+        let source = source?;
+        if tables.len() < MOST && is_table(&source) {
+            tables.extend(remote(&source));
+        }
+    }
     if tables.is_empty() {
         return Ok(());
     }

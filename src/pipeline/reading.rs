@@ -15,6 +15,7 @@ use crate::place::Place;
 use crate::read::column_types::Types;
 use crate::read::seen::Seen;
 use crate::read::{Body, Chunk, Ended, Reader};
+use crate::source::listed::Sources;
 use crate::source::{Source, spool};
 
 /// Places in the order for each worker: one chunk that it works on, and others that wait for their turn, so that nobody
@@ -92,7 +93,7 @@ pub(super) fn read<S, F>(
 /// What is read before the run.
 pub(super) struct Before {
     /// The sources.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Sources,
     /// The temporary files that stand for some of them, each with what is to be kept in it first.
     pub(super) spooled: Vec<(Source, Source)>,
     /// The first record, where that is not the first of all.

@@ -25,8 +25,10 @@ use crate::read::Chunk;
 use crate::read::column_types::{CsvTypes, Types};
 use crate::report::Watch;
 use crate::source::Source;
+use crate::source::listed::Sources;
 use crate::source::sniff::Format;
 use crate::source::spool::{self, Spool};
+use crate::source::window::Window;
 
 /// The thread's name.
 const SURVEY: &str = "sluice-survey";
@@ -35,7 +37,7 @@ const SURVEY: &str = "sluice-survey";
 #[derive(Default)]
 pub(super) struct Input {
     /// The sources; a temporary file stands for what can be read only once.
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Sources,
     /// The types of the columns of tables, where they are asked for.
     pub(super) types: Option<Types>,
     /// The temporary files: they are removed with this.
@@ -64,21 +66,23 @@ pub(super) fn input(
         return Ok(Some(input));
     }
     let first = from.map_or(SourceId(0), |place| place.source);
-    let read = |source: &Source| source.id >= first;
     let spooled = input.stand_ins(around, from)?;
-    let whole = |source: &Source| Source {
-        window: source.window.widened(),
-        ..source.clone()
+    let count = input.sources.len().saturating_sub(first.0 as usize);
+    let sources = if first == SourceId(0) && !input.sources.are_shared() {
+        input.sources.clone()
+    } else {
+        // What came before is not looked at, the rest whole, whoever else reads it.
+        input.sources.with_windows(|source| match source.window {
+            _ if source.id < first => Window::NONE,
+            window => window.widened(),
+        })?
     };
-    let sources: Vec<Source> = (input.sources.iter().filter(|s| read(s)))
-        .map(whole)
-        .collect();
     let _surveying = Surveying::start(&around.watch);
 
     let work = |chunk| iter::once(survey(chunk));
     let (jobs, answers) = in_order::pool(plan.threads, 2 * plan.threads, Chunk::ahead, work)?;
     let tables = Arc::new(AtomicUsize::new(0));
-    let (reading, seen, count) = (Arc::clone(around), Arc::clone(&tables), sources.len());
+    let (reading, seen) = (Arc::clone(around), Arc::clone(&tables));
     let before = Before {
         sources,
         spooled,
@@ -112,7 +116,7 @@ pub(super) fn input(
     if plan.reading.csv_types == CsvTypes::LabelStudio {
         let is_empty = from.is_none() && found.records == 0;
         if is_empty && count > 0 && tables.load(Ordering::Relaxed) == count {
-            return Err(no_rows().at(|| Spot::source(&plan.sources[0].name)));
+            return Err(no_rows().at(|| Spot::source(&plan.sources.name(SourceId(0)))));
         }
         found.judge(around)?;
     }
@@ -133,14 +137,16 @@ impl Input {
     ) -> Result<Vec<(Source, Source)>> {
         let first = from.map_or(SourceId(0), |place| place.source);
         let mut spooled = Vec::new();
-        for source in &mut self.sources {
+        let spools = &mut self.spools;
+        self.sources.change_apart(|source| {
             if source.id >= first && spool::is_stream(source) {
                 let spool = Spool::new(&around.plan.run, source)?;
                 let stand_in = spool.stands_for(source);
                 spooled.push((stand_in.clone(), std::mem::replace(source, stand_in)));
-                self.spools.push(spool);
+                spools.push(spool);
             }
-        }
+            Ok(())
+        })?;
         Ok(spooled)
     }
 }

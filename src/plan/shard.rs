@@ -12,6 +12,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::Result;
+use crate::source::listed::Sources;
 use crate::source::sniff::{self, Format};
 use crate::source::window::Window;
 use crate::source::{Location, Source};
@@ -62,16 +64,23 @@ impl Shard {
             .filter(|shard: &Shard| shard.folder() == name)
     }
 
-    /// Gives each source the window that is this process's.
-    pub fn take(self, sources: &mut [Source]) {
+    /// The sources, each with the window that is this process's.
+    ///
+    /// # Errors
+    /// As [`Sources::with_windows`].
+    pub fn of_sources(self, sources: &Sources) -> Result<Sources> {
         let weight = |source: &Source| u128::from(source.bytes.unwrap_or(0)) + OPENING;
-        let all: u128 = sources.iter().map(weight).sum();
+        let mut all = 0;
+        for source in sources {
+            all += weight(&source?);
+        }
         let edge = |index: u32| all * u128::from(index) / u128::from(self.of);
         let (from, to) = (edge(self.index), edge(self.index + 1));
-        let mut start = 0;
-        for source in sources {
-            let end = start + weight(source);
-            source.window = if is_cut(source) {
+        let mut end = 0;
+        sources.with_windows(|source| {
+            let start = end;
+            end += weight(source);
+            if is_cut(source) {
                 // The last bytes are whatever comes after the edge before them: the file may have grown.
                 let within =
                     |edge: u128| u64::try_from(edge.saturating_sub(start)).unwrap_or(u64::MAX);
@@ -83,9 +92,8 @@ impl Shard {
                 Window::ALL
             } else {
                 Window::NONE
-            };
-            start = end;
-        }
+            }
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::columns_ahead::ColumnsAhead;
 use crate::error::SourceFault;
 use crate::source::remote::{Remote, thread};
 
@@ -25,6 +26,8 @@ pub(super) struct Fetched {
     len: u64,
     /// Fetched ahead, and kept.
     here: Vec<(u64, Bytes)>,
+    /// Fetched while what is before it in the same column is read.
+    columns: Option<ColumnsAhead>,
     /// Fetched as they were asked for, the last first.
     windows: Mutex<VecDeque<(u64, Bytes)>>,
 }
@@ -35,7 +38,16 @@ impl Fetched {
             remote,
             len,
             here,
+            columns: None,
             windows: Mutex::default(),
+        }
+    }
+
+    /// The same, of which these columns are read, each from its beginning on.
+    pub(super) fn by_columns(remote: Remote, len: u64, columns: ColumnsAhead) -> Self {
+        Fetched {
+            columns: Some(columns),
+            ..Fetched::new(remote, len, Vec::new())
         }
     }
 
@@ -43,6 +55,13 @@ impl Fetched {
     pub(super) fn at(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
         if let Some(found) = self.here.iter().find_map(|part| cut(part, offset, bytes)) {
             return Ok(found);
+        }
+        let column = self
+            .columns
+            .as_ref()
+            .and_then(|columns| columns.at(offset, bytes));
+        if let Some(found) = column {
+            return found;
         }
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = windows.iter().find_map(|part| cut(part, offset, bytes)) {

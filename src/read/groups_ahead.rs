@@ -1,4 +1,5 @@
-//! Row groups of a remote Parquet file: the wanted columns of those to come are fetched while one is read.
+//! Row groups of a remote Parquet file: the wanted columns of those to come are fetched while one is read. Of a large one
+//! what comes next of each column is.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -9,17 +10,21 @@ use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use tokio::task::JoinHandle;
 
+use super::columns_ahead::ColumnsAhead;
+use super::positioned::Positioned;
+use super::read_error;
 use crate::error::{Code, Error, Fault};
 use crate::source::remote::{Remote, thread};
 
-/// Bytes that may be on their way, or here before they are asked for, if they are more than one row group.
+/// Bytes that may be on their way, or here before they are asked for, if they are more than one row group; of a larger one,
+/// what parts of its columns take.
 const MOST_BYTES: u64 = if cfg!(debug_assertions) {
-    512 << 10
+    64 << 10
 } else {
     16 << 20
 };
 
-/// Bytes of the largest row group that is fetched ahead; others are fetched page by page.
+/// Bytes of the largest row group that is fetched as a whole.
 pub(super) const LARGEST: u64 = 2 * MOST_BYTES;
 
 /// Row groups on their way at once.
@@ -46,8 +51,15 @@ type Parts = Vec<(u64, Bytes)>;
 /// Row groups that are to come, in order.
 pub(super) struct GroupsAhead {
     remote: Remote,
-    to_come: VecDeque<(usize, Vec<Range<u64>>)>,
+    len: u64,
+    to_come: VecDeque<Group>,
     coming: VecDeque<Coming>,
+}
+
+/// A row group that is to come, by its number, and where its wanted columns are.
+struct Group {
+    index: usize,
+    columns: Vec<Range<u64>>,
 }
 
 /// A row group on its way.
@@ -61,6 +73,7 @@ impl GroupsAhead {
     /// The wanted columns of all row groups that are `wanted`, by their numbers.
     pub(super) fn new(
         remote: &Remote,
+        len: u64,
         metadata: &ParquetMetaData,
         mask: &ProjectionMask,
         wanted: impl Fn(usize, &RowGroupMetaData) -> bool,
@@ -68,56 +81,69 @@ impl GroupsAhead {
         let groups = metadata.row_groups().iter().enumerate();
         let to_come = groups
             .filter(|(index, about)| wanted(*index, about))
-            .map(|(index, about)| (index, ranges(about, mask)))
-            .filter(|(_, ranges)| total(ranges) <= LARGEST)
+            .map(|(index, about)| Group {
+                index,
+                columns: columns(about, mask),
+            })
             .collect();
         GroupsAhead {
             remote: remote.clone(),
+            len,
             to_come,
             coming: VecDeque::new(),
         }
     }
 
-    /// Bytes that a row group takes when it is here; none if it is fetched page by page.
+    /// Bytes that a row group takes that is read, beside its pages.
     pub(super) fn bytes(&self, index: usize) -> usize {
         let coming = self.coming.iter().find(|coming| coming.index == index);
-        let to_come = self.to_come.iter().find(|(to_come, _)| *to_come == index);
+        let to_come = self.to_come.iter().find(|group| group.index == index);
         let bytes = match (coming, to_come) {
             (Some(coming), _) => coming.bytes,
-            (None, Some((_, ranges))) => total(ranges),
+            (None, Some(group)) if group.is_large() => {
+                ColumnsAhead::bytes(group.columns.len(), MOST_BYTES)
+            }
+            (None, Some(group)) => group.bytes(),
             (None, None) => 0,
         };
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// Waits for a row group; nothing if it is to be fetched page by page. Those before it are not wanted any more.
-    pub(super) fn take(&mut self, index: usize) -> Result<Parts, Error> {
+    /// Waits for a row group, and gives the file as it is to be read for that; a large one is fetched as it is read. Those
+    /// before it are not wanted any more.
+    pub(super) fn take(&mut self, index: usize) -> Result<Positioned, Error> {
         self.coming.retain(|coming| coming.index >= index);
-        self.to_come.retain(|(to_come, _)| *to_come >= index);
+        self.to_come.retain(|group| group.index >= index);
         self.fetch_ahead()?;
-        let Some(next) = self.coming.pop_front_if(|coming| coming.index == index) else {
-            return Ok(Vec::new());
+        let (remote, len) = (self.remote.clone(), self.len);
+        if let Some(large) = self.to_come.pop_front_if(|group| group.index == index) {
+            let columns = ColumnsAhead::new(remote.clone(), large.columns, MOST_BYTES);
+            let columns = columns.map_err(|e| read_error(&e))?;
+            return Ok(Positioned::by_columns(remote, len, columns));
+        }
+        let Some(mut next) = self.coming.pop_front_if(|coming| coming.index == index) else {
+            return Ok(Positioned::fetched(remote, len, Vec::new()));
         };
-        let mut next = next;
         let parts = thread::wait(&mut next.parts)?;
         self.fetch_ahead()?;
         let parts = parts
             .map_err(|e| Error::new(Code::Internal, format!("fetching a row group ended: {e}")))?;
-        Ok(parts?)
+        Ok(Positioned::fetched(remote, len, parts?))
     }
 
     fn fetch_ahead(&mut self) -> Result<(), Error> {
         let mut bytes: u64 = self.coming.iter().map(|coming| coming.bytes).sum();
         while self.coming.len() < MOST_GROUPS
-            && let Some((index, ranges)) = self
-                .to_come
-                .pop_front_if(|(_, ranges)| bytes == 0 || bytes + total(ranges) <= MOST_BYTES)
+            && let Some(group) = self.to_come.pop_front_if(|group| {
+                let fits = bytes == 0 || bytes + group.bytes() <= MOST_BYTES;
+                fits && !group.is_large()
+            })
         {
-            let more = total(&ranges);
+            let more = group.bytes();
             bytes += more;
-            let fetching = fetch(self.remote.clone(), ranges);
+            let fetching = fetch(self.remote.clone(), joined(group.columns));
             self.coming.push_back(Coming {
-                index,
+                index: group.index,
                 bytes: more,
                 parts: thread::handle()?.spawn(fetching),
             });
@@ -132,8 +158,19 @@ impl Drop for Coming {
     }
 }
 
-/// Where the wanted columns of a row group are, in order, those near to one another as one.
-fn ranges(about: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
+impl Group {
+    fn bytes(&self) -> u64 {
+        let columns = self.columns.iter().map(|column| column.end - column.start);
+        columns.fold(0, u64::saturating_add)
+    }
+
+    fn is_large(&self) -> bool {
+        self.bytes() > LARGEST
+    }
+}
+
+/// Where the wanted columns of a row group are, in order.
+fn columns(about: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
     let columns = about.columns().iter().enumerate();
     let mut ranges: Vec<Range<u64>> = columns
         .filter(|(leaf, column)| mask.leaf_included(*leaf) && column.compressed_size() >= 0)
@@ -141,21 +178,19 @@ fn ranges(about: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
         .map(|(start, bytes)| start..start.saturating_add(bytes))
         .collect();
     ranges.sort_by_key(|range| range.start);
-    ranges.dedup_by(|next, range| {
+    ranges
+}
+
+/// The same, those near to one another as one.
+fn joined(mut columns: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    columns.dedup_by(|next, range| {
         let near = next.start <= range.end.saturating_add(GAP);
         if near {
             range.end = range.end.max(next.end);
         }
         near
     });
-    ranges
-}
-
-fn total(ranges: &[Range<u64>]) -> u64 {
-    ranges
-        .iter()
-        .map(|range| range.end - range.start)
-        .fold(0, u64::saturating_add)
+    columns
 }
 
 async fn fetch(remote: Remote, ranges: Vec<Range<u64>>) -> Result<Parts, Fault> {

@@ -14,6 +14,7 @@ pub mod batches;
 pub mod cells;
 pub mod chunk;
 pub mod column_types;
+mod columns_ahead;
 pub mod cut_csv;
 pub mod cut_json;
 pub mod cut_line_ends;
@@ -32,6 +33,7 @@ pub mod line_ends;
 mod messages;
 mod midway;
 pub mod names;
+pub(crate) mod page_bytes;
 pub(crate) mod page_header;
 pub mod peek;
 mod pending;
@@ -62,6 +64,7 @@ pub(crate) use crate::error::SourceFault;
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{Place, SourceId, Spot};
 use crate::source::foreign::Foreign;
+use crate::source::listed::Sources;
 pub use crate::source::sniff::Framing;
 use crate::source::sniff::{Compression, Format};
 use crate::source::{Location, Source, kept, local};
@@ -205,30 +208,42 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// The first that a source has; everything before it has been handed on.
-    pub fn run(&self, sources: &[Source]) -> Result<()> {
+    pub fn run(&self, sources: &Sources) -> Result<()> {
         let first = self.from.map_or(SourceId(0), |place| place.source);
-        if self.from.is_some() && sources.iter().all(|source| source.id < first) {
+        if self.from.is_some() && sources.len() <= first.0 as usize {
             return Err(midway::no_source(first, sources.len()));
         }
         let mut archives = Opened::default();
         for source in sources {
+            let source = &source?;
             if source.window.is_none() {
                 // All of it is read by other runs.
             } else if source.id < first {
                 let bytes = source.bytes.unwrap_or(0);
                 self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-            } else {
-                match self.unchanged(source, &mut archives) {
-                    Ok(()) => {}
-                    Err(Halt::Ended) => return Ok(()),
-                    Err(Halt::Failed(error)) => {
-                        return Err(error.at(|| Spot::source(&source.name)));
-                    }
-                }
+            } else if !self.whole(source, &mut archives)? {
+                return Ok(());
             }
             self.progress.sources.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Reads a source alone, and hands on its chunks.
+    ///
+    /// # Errors
+    /// As [`Reader::run`].
+    pub fn one(&self, source: &Source) -> Result<()> {
+        self.whole(source, &mut Opened::default()).map(drop)
+    }
+
+    /// Reads a source to its end; false if the run ended before.
+    fn whole(&self, source: &Source, archives: &mut Opened) -> Result<bool> {
+        match self.unchanged(source, archives) {
+            Ok(()) => Ok(true),
+            Err(Halt::Ended) => Ok(false),
+            Err(Halt::Failed(error)) => Err(error.at(|| Spot::source(&source.name))),
+        }
     }
 
     /// Waits for `bytes` of the budget.
@@ -407,7 +422,7 @@ pub fn alone(
             })
         },
     };
-    let outcome = reader.run(std::slice::from_ref(source));
+    let outcome = reader.one(source);
     state.into_inner().1.map_or(outcome, Err)
 }
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 
+use super::columns_ahead::ColumnsAhead;
 use super::decompress::MAGIC_BYTES;
 use super::fetched::Fetched;
 use super::read_error;
@@ -56,9 +57,17 @@ impl Positioned {
     /// A remote source of `len` bytes, of which these parts are here already, each with its offset.
     #[must_use]
     pub fn fetched(remote: Remote, len: u64, here: Vec<(u64, Bytes)>) -> Self {
-        let from = From::Remote(Fetched::new(remote, len, here));
+        Self::remote(Fetched::new(remote, len, here), len)
+    }
+
+    /// The same, of which columns are read, each from its beginning on.
+    pub(super) fn by_columns(remote: Remote, len: u64, columns: ColumnsAhead) -> Self {
+        Self::remote(Fetched::by_columns(remote, len, columns), len)
+    }
+
+    fn remote(fetched: Fetched, len: u64) -> Self {
         Positioned {
-            from,
+            from: From::Remote(fetched),
             len,
             counted: MAGIC_BYTES as u64,
         }

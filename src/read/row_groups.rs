@@ -6,13 +6,12 @@ use std::sync::atomic::Ordering;
 use arrow_schema::{DataType, Field, FieldRef, Fields, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::basic::Type;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 use super::groups_ahead::{self, GroupsAhead};
 use super::midway::FirstRow;
-use super::page_header::PageHeader;
+use super::page_bytes::first_pages;
 use super::positioned::{Positioned, fenced};
 use super::shared_file::SharedFile;
 use super::{Body, Chunk, Halt, RECORDS_IN_MEMORY, Reader, Shape, Start, names};
@@ -66,7 +65,8 @@ impl Reader<'_> {
         let wanted = self.first_row(source)?;
         let mut uncounted = file.0.uncounted();
         // Whoever only looks at a source wants none of it ahead.
-        let mut ahead = (opened.groups_ahead(source, &wanted)).filter(|_| self.found.is_none());
+        let mut ahead =
+            (opened.groups_ahead(source, file.0.len(), &wanted)).filter(|_| self.found.is_none());
         let mut count = |about: &RowGroupMetaData| {
             let stored = u64::try_from(about.compressed_size()).unwrap_or(0);
             let stored = stored.min(uncounted);
@@ -110,14 +110,7 @@ impl Reader<'_> {
                 }
                 Some(ahead) => {
                     let mut held = self.acquire(budget::share(fetched + BATCH_BYTES, answers))?;
-                    let file = match &source.location {
-                        Location::Remote(remote) if fetched > 0 => {
-                            let parts = ahead.take(index)?;
-                            let file = Positioned::fetched(remote.clone(), file.0.len(), parts);
-                            SharedFile(Arc::new(file))
-                        }
-                        _ => file.clone(),
-                    };
+                    let file = SharedFile(Arc::new(ahead.take(index)?));
                     let bytes = self.bytes_at_a_time(about, &opened.mask, &file.0, index)?;
                     held.resize(budget::share(fetched.saturating_add(bytes), answers));
                     (file, held, bytes)
@@ -203,57 +196,6 @@ impl Reader<'_> {
     }
 }
 
-/// Bytes that a column's dictionary and its first page take; those of the whole column where these cannot be told.
-fn first_pages(column: &ColumnChunkMetaData, file: &Positioned) -> usize {
-    let whole = column
-        .uncompressed_size()
-        .saturating_add(column.compressed_size());
-    let whole = usize::try_from(whole).unwrap_or(usize::MAX);
-    let (mut offset, length) = column.byte_range();
-    let end = offset.saturating_add(length);
-    let mut bytes = 0usize;
-    while offset < end {
-        let Ok(header) = PageHeader::read(file, offset, end) else {
-            return whole;
-        };
-        bytes = bytes.saturating_add(page_bytes(&header, column));
-        if header.is_data() {
-            return bytes;
-        }
-        offset = offset
-            .saturating_add(header.length as u64)
-            .saturating_add(header.stored as u64);
-    }
-    whole
-}
-
-/// Bytes that a page takes while it is read: as stored, decompressed, and what is decoded of it all at once.
-pub(crate) fn page_bytes(header: &PageHeader, column: &ColumnChunkMetaData) -> usize {
-    let pages = header.stored.saturating_add(header.plain);
-    // A record of a column that is not repeated has one value; of one that is, it may have all in the page.
-    let repeated = column.column_descr().max_rep_level() > 0;
-    let decoded = if header.is_dictionary() || repeated {
-        value_bytes(column)
-    } else {
-        0
-    };
-    pages.saturating_add(header.values.saturating_mul(decoded))
-}
-
-/// Bytes of a decoded value with its two levels; strings are views.
-pub(crate) fn value_bytes(column: &ColumnChunkMetaData) -> usize {
-    let value = match column.column_type() {
-        Type::BOOLEAN => 1,
-        Type::INT32 | Type::FLOAT => 4,
-        Type::INT64 | Type::DOUBLE | Type::INT96 => 8,
-        Type::BYTE_ARRAY => 16,
-        Type::FIXED_LEN_BYTE_ARRAY => {
-            usize::try_from(column.column_descr().type_length()).unwrap_or(0)
-        }
-    };
-    value.saturating_add(4)
-}
-
 /// Where a row group begins in its file, as far as its columns are inside it.
 fn first_byte(about: &RowGroupMetaData) -> u64 {
     let starts = about.columns().iter().flat_map(|column| {
@@ -309,7 +251,7 @@ struct Opened {
 
 impl Opened {
     /// The row groups that are to be read, fetched ahead where the file is remote.
-    fn groups_ahead(&self, source: &Source, wanted: &FirstRow) -> Option<GroupsAhead> {
+    fn groups_ahead(&self, source: &Source, len: u64, wanted: &FirstRow) -> Option<GroupsAhead> {
         let Location::Remote(remote) = &source.location else {
             return None;
         };
@@ -318,7 +260,7 @@ impl Opened {
             !is_before && source.window.holds(first_byte(about))
         };
         let (metadata, mask) = (&self.metadata, &self.mask);
-        Some(GroupsAhead::new(remote, metadata, mask, is_wanted))
+        Some(GroupsAhead::new(remote, len, metadata, mask, is_wanted))
     }
 
     fn new(file: &SharedFile, pick: Option<&[String]>) -> Result<Self, Error> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::source::Source;
+use crate::source::listed::Sources;
 
 /// What is known of a run before it begins; no secrets.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -59,10 +59,10 @@ pub struct Expected {
 impl Expected {
     /// Of these.
     #[must_use]
-    pub fn of(sources: &[Source]) -> Self {
+    pub fn of(sources: &Sources) -> Self {
         Expected {
             count: sources.len(),
-            bytes: sources.iter().map(|source| source.bytes).sum(),
+            bytes: sources.bytes(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::local::{InFolder, Listing, Stored, Taking};
 use super::remote::{Parts, Remote};
 use super::sniff::{Compression, uncompressed};
-use super::{Location, Source, kept};
+use super::{Location, kept};
 use crate::error::{Code, Error, Result};
 use crate::place::Spot;
 
@@ -192,25 +192,10 @@ impl Listing {
         }
     }
 
-    /// Adds a source after those that are there, whatever its number was.
-    ///
-    /// # Errors
-    /// When there are more than can be numbered.
-    pub fn push(&mut self, source: Source) -> Result<()> {
-        let Source {
-            name,
-            location,
-            bytes,
-            address,
-            ..
-        } = source;
-        self.add(name, location, bytes, address)
-    }
-
     /// Adds a member that was [`Taken`].
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// As [`Sources::push`](super::listed::Sources::push).
     pub fn add_member(&mut self, member: Member, path: &str, taken: Taken) -> Result<()> {
         let name = named(&member.archive.name, path).into();
         let bytes = Some(member.span.stored());

@@ -14,6 +14,8 @@ use walkdir::WalkDir;
 use super::address::{self, Prefix};
 use super::foreign::Foreign;
 use super::kept::Kept;
+use super::listed::Sources;
+use super::media;
 use super::redis::values::Values;
 use super::remote::bucket::{Address, Bucket};
 use super::remote::{Page, Parts, Remote};
@@ -28,7 +30,7 @@ use crate::place::{SourceId, Spot};
 #[derive(Debug, Default)]
 pub struct Listing {
     /// What to read, in the order of the words; files of a folder or pattern in the byte order of their paths.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// Files in folders that were left out, because their names say nothing of a format sluice reads.
     pub left_out: Vec<PathBuf>,
     /// What a person should know of how they are reached.
@@ -41,12 +43,14 @@ pub struct Listing {
 
 impl Listing {
     /// One source that no words stand for.
-    #[must_use]
-    pub fn of(source: Source) -> Self {
-        Listing {
-            sources: vec![source],
+    ///
+    /// # Errors
+    /// As [`Sources::push`].
+    pub fn of(source: Source) -> Result<Self> {
+        Ok(Listing {
+            sources: Sources::of([source])?,
             ..Listing::default()
-        }
+        })
     }
 }
 
@@ -158,29 +162,14 @@ impl Listing {
         bytes: Option<u64>,
         address: Option<Arc<str>>,
     ) -> Result<()> {
-        let id = u32::try_from(self.sources.len())
-            .map_err(|_| Error::new(Code::Usage, "more than 4,294,967,295 sources"))?;
         self.sources.push(Source {
-            id: SourceId(id),
+            id: SourceId::default(),
             name,
             location,
             bytes,
             address,
             window: Window::ALL,
-        });
-        Ok(())
-    }
-
-    /// Puts the sources from number `first` on in the order of their names' bytes. Most stores give them so.
-    pub(super) fn in_order_from(&mut self, first: usize) {
-        let added = &mut self.sources[first..];
-        if !added.is_sorted_by(|a, b| a.name <= b.name) {
-            let first = added.first().map_or(0, |source| source.id.0);
-            added.sort_by(|a, b| a.name.cmp(&b.name));
-            for (id, source) in (first..).zip(added) {
-                source.id = SourceId(id);
-            }
-        }
+        })
     }
 
     /// Adds a file whose address ends in `relative`.
@@ -199,7 +188,12 @@ impl Listing {
             None => None,
         };
         let why = taking.why_referred(&named(path).to_string_lossy());
-        match why.map_err(|error| error.at(spot))? {
+        let why = why.map_err(|error| error.at(spot))?.or_else(|| {
+            let is_media = taking.is_media_unnamed(path);
+            is_media
+                .then(|| "its first bytes are those of media: a task has its address".to_owned())
+        });
+        match why {
             Some(why) if address.is_none() => Err(taking.no_address(&why, &name).at(spot)),
             Some(_) => {
                 let address = address.map(Arc::from);
@@ -226,8 +220,8 @@ impl Listing {
                 .unwrap_or_default();
             match taking.in_folder(&name) {
                 InFolder::Passed => {}
-                InFolder::LeftOut => self.left_out.push(path),
-                InFolder::Taken => {
+                InFolder::LeftOut if !taking.is_media_unnamed(&path) => self.left_out.push(path),
+                InFolder::LeftOut | InFolder::Taken => {
                     let relative = path.strip_prefix(folder).unwrap_or(&path);
                     self.file(&path, relative, taking)?;
                 }
@@ -300,6 +294,13 @@ impl Taking {
         } else {
             InFolder::LeftOut
         }
+    }
+
+    /// Whether a file whose name tells nothing is media by its content, where media are spoken of.
+    fn is_media_unnamed(&self, path: &Path) -> bool {
+        let name = named(path).to_string_lossy();
+        let unknown = Format::of_name(&name).is_none() && archive::Kind::of_name(&name).is_none();
+        unknown && self.prefix.is_some() && self.format.is_none() && media::is_media(path)
     }
 
     /// Why a file of this name is to be spoken of by its address, if it is.

@@ -1,6 +1,15 @@
 //! The files that Label Studio shows and that a task speaks of by their address: their suffixes, and the content types
 //! that browsers want for them.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use infer::MatcherType;
+
+/// Bytes of a file's beginning that tell what it is.
+const HEAD: u64 = 4096;
+
 /// Suffixes, lower case, and content types. First those that Label Studio takes itself (core/settings/base.py,
 /// `SUPPORTED_EXTENSIONS`), then what else browsers play and show.
 const TYPES: &[(&str, &str)] = &[
@@ -45,4 +54,18 @@ pub fn type_of(suffix: &str) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| *known == suffix)
         .map(|(_, content_type)| *content_type)
+}
+
+/// Whether a file is media by its first bytes, whatever it is called. One that cannot be read is none: that is told by
+/// whoever reads it.
+#[must_use]
+pub fn is_media(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    read.is_ok()
+        && infer::get(&head).is_some_and(|found| {
+            let kind = found.matcher_type();
+            let shown = [MatcherType::Image, MatcherType::Audio, MatcherType::Video];
+            shown.contains(&kind) || found.mime_type() == "application/pdf"
+        })
 }

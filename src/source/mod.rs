@@ -9,6 +9,7 @@ pub mod archive;
 pub mod batches;
 pub mod foreign;
 pub mod kept;
+pub mod listed;
 pub mod local;
 pub mod media;
 pub mod redis;

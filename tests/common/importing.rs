@@ -29,6 +29,7 @@ use sluice::rejects::Reject;
 use sluice::sink::label_studio::spread::{Spread, TITLE};
 use sluice::sink::label_studio::target::Connection;
 use sluice::sink::label_studio::{Asked, LabelStudio};
+use sluice::source::listed::Sources;
 use sluice::source::window::Window;
 use sluice::source::{Location, Source};
 use sluice::stop::Stop;
@@ -59,7 +60,7 @@ pub struct Given {
 /// Files of JSON Lines, a task on each.
 pub struct Input {
     folder: TempDir,
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     pub tasks: Vec<Given>,
 }
 
@@ -103,7 +104,7 @@ impl Input {
         }
         Input {
             folder,
-            sources,
+            sources: Sources::of(sources).expect("a list"),
             tasks,
         }
     }

@@ -178,13 +178,11 @@ pub fn try_plan(folder: &Path, options: &Options) -> Result<Plan> {
         stdin: false,
     };
     archive::expand(&mut listing, &Taking::default(), looking)?;
-    for source in &mut listing.sources {
-        source.window = options.window;
-    }
+    let sources = listing.sources.with_windows(|_| options.window)?;
     let limits = Limits::new(options.max_tasks, options.max_bytes, ARRAY).expect("limits in range");
     Ok(Plan {
         run: "test".to_owned(),
-        sources: listing.sources,
+        sources,
         left_out: Vec::new(),
         reading: Reading {
             format: options.format,

@@ -185,6 +185,44 @@ fn media_are_addresses_in_the_order_of_their_paths() {
 }
 
 #[test]
+fn media_whose_names_tell_nothing_are_known_by_their_first_bytes() {
+    let place = Place::new()
+        .with("in/scan 1", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+        .with("in/paper", b"%PDF-1.7\n")
+        .with("in/film.part", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
+        .with("in/sound", b"RIFF\x24\0\0\0WAVEfmt ")
+        .with("in/notes", "\u{89}PNG is how a picture starts")
+        .with("in/program", b"\x7fELF\x02\x01\x01")
+        .with("in/empty", "");
+    let words = ["in", "--media-url", "https://h", "--data-key", "image"];
+    let images: Vec<_> = place
+        .data(&words)
+        .iter()
+        .map(|data| data["image"].clone())
+        .collect();
+    assert_eq!(
+        images,
+        [
+            "https://h/film.part",
+            "https://h/paper",
+            "https://h/scan%201",
+            "https://h/sound"
+        ]
+    );
+    let told = place.told(0, &words);
+    assert!(told.contains("in/empty, in/notes, in/program\n"), "{told}");
+    // One that is named, and one that a pattern names.
+    assert_eq!(place.data(&[&["in/scan 1"], &words[1..]].concat()).len(), 1);
+    assert_eq!(place.data(&[&["in/s*"], &words[1..]].concat()).len(), 2);
+    // Nobody asks for media here.
+    assert!(
+        place
+            .told(1, &["in"])
+            .contains("no data files in the folder")
+    );
+}
+
+#[test]
 fn a_folder_of_media_alone_says_what_to_do() {
     let place = Place::new().with("in/a.png", "");
     assert!(place.told(1, &["in"]).contains("`--media-url PREFIX`"));

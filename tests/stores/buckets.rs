@@ -138,11 +138,17 @@ fn many_keys_come_in_pages_and_in_order() {
 #[test]
 fn connections_that_are_cut_are_made_again() {
     let store = s3();
-    let (text, parquet) = (lines(6_000), crate::wide_parquet(6, 6_000));
-    store.put("cut/lines.jsonl", text.clone());
-    store.put("cut/wide.parquet", parquet.clone());
+    let files = [
+        ("lines.jsonl", lines(6_000)),
+        // Row groups that are fetched by their columns, and as a whole.
+        ("wide.parquet", crate::wide_parquet(6, 6_000)),
+        ("narrow.parquet", crate::wide_parquet(2, 6_000)),
+    ];
+    for (name, body) in &files {
+        store.put(&format!("cut/{name}"), body.clone());
+    }
     let way = cutting(&store.settings["AWS_ENDPOINT_URL"], 61_007);
-    for (name, body) in [("lines.jsonl", text), ("wide.parquet", parquet)] {
+    for (name, body) in files {
         let mut sluice = store.sluice();
         sluice.env("AWS_ENDPOINT_URL", &way);
         same_as_local_by(&mut sluice, name, &body, &format!("s3://sluice/cut/{name}"));

@@ -261,7 +261,8 @@ fn picked_columns_are_all_that_is_fetched_of_parquet() {
     assert_eq!(ran.ran.code(), 0, "{}", ran.ran.stderr);
     let sent = server.sent();
     assert!(
-        sent * 100 < size * 40,
+        // They are a quarter of it.
+        sent * 100 < size * 27,
         "{sent} of {size} bytes were fetched"
     );
 }

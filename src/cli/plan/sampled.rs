@@ -44,8 +44,8 @@ pub(super) fn run(arguments: &PlanArguments, plan: &Plan, amount: Asked) -> Resu
         Asked::Records(records) => Amount::Records(records.get()),
         Asked::Bytes(bytes) => Amount::Bytes(bytes.get()),
     };
-    let Some(sample) = pipeline::looking(|| sample(&look, &plan.sources, amount, seed(plan)))?
-    else {
+    let seed = seed(plan)?;
+    let Some(sample) = pipeline::looking(|| sample(&look, &plan.sources, amount, seed))? else {
         return Ok(None);
     };
     let imports = imports(&sample, &plan.limits);
@@ -71,15 +71,16 @@ pub(super) fn run(arguments: &PlanArguments, plan: &Plan, amount: Asked) -> Resu
 }
 
 /// The same sources have the same sample: what draws it is made of their names and sizes.
-fn seed(plan: &Plan) -> u64 {
+fn seed(plan: &Plan) -> Result<u64> {
     let mut hasher = blake3::Hasher::new();
     for source in &plan.sources {
+        let source = source?;
         hasher.update(source.name.as_bytes());
         hasher.update(&source.bytes.unwrap_or_default().to_le_bytes());
     }
     let mut seed = [0; 8];
     seed.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(seed)
+    Ok(u64::from_le_bytes(seed))
 }
 
 fn imports(sample: &Sample, limits: &Limits) -> Estimate {

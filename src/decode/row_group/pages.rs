@@ -12,8 +12,9 @@ use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::meter::Meter;
 use super::unbounded::Unbounded;
+use crate::read::page_bytes::{page_bytes, value_bytes};
 use crate::read::page_header::PageHeader;
-use crate::read::row_groups::{RowGroup, page_bytes, value_bytes};
+use crate::read::row_groups::RowGroup;
 use crate::read::shared_file::SharedFile;
 
 /// One row group as the `parquet` crate asks for it.

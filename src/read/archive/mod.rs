@@ -63,10 +63,11 @@ pub struct Looking {
 /// When an archive is damaged, cut off, or has a member that is refused; when it has no data.
 pub fn expand(listing: &mut Listing, taking: &Taking, looking: Looking) -> Result<()> {
     let sources = std::mem::take(&mut listing.sources);
-    for source in sources {
+    for source in &sources {
+        let source = source?;
         let at = || Spot::source(&source.name);
         match look(&source, looking).map_err(|e| e.at(at))? {
-            None => listing.push(source)?,
+            None => listing.sources.push(source)?,
             Some(looked) => {
                 let before = listing.sources.len();
                 members_of(&source, looked, listing, taking, looking).map_err(|e| e.at(at))?;

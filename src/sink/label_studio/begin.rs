@@ -79,7 +79,7 @@ impl LabelStudio {
             let over = log.run().state == RunState::Done;
             match log.sources()?.into_iter().next() {
                 // There may be something new in it.
-                Some(first) if over && asked.sources.iter().any(unknown) => {
+                Some(first) if over && asked.sources.any_apart(unknown) => {
                     Ok(Some((first, Change::Time)))
                 }
                 _ => log.change_in(&asked.sources),
@@ -142,11 +142,11 @@ impl LabelStudio {
     /// How standard input, or a Redis, is to be known when it is read again. Files were compared already, and are read from where
     /// the run stopped.
     fn seen_again(&self, log: &RunLog, place: Place) -> Result<Option<Seen>> {
-        let stdin = |source: &&Source| {
+        let stdin = |source: &Source| {
             source.id == place.source
                 && matches!(source.location, Location::Stdin | Location::Redis(_))
         };
-        if self.asked.accept_changed_sources || !self.asked.sources.iter().any(|s| stdin(&s)) {
+        if self.asked.accept_changed_sources || !self.asked.sources.any_apart(stdin) {
             return Ok(None);
         }
         let known = log

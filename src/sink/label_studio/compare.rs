@@ -3,7 +3,7 @@
 //! A sink that takes the tasks of a run in order, each with its place, and meets each with the task that the server
 //! has for it: imports hold their tasks in the order in which they were sent. A page of tasks is held at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::label_studio::failure::Failure;
 use crate::label_studio::project::StoredTask;
 use crate::label_studio::same::{Difference, difference, same};
 use crate::place::{Place, SourceId};
-use crate::source::Source;
+use crate::source::listed::Sources;
 
 /// Tasks that are fetched at a time.
 const PAGE: u64 = 1_000;
@@ -112,7 +112,7 @@ impl Comparison {
     ///
     /// # Errors
     /// When the journal or the run's rejects cannot be read.
-    pub fn new(recorded: &Recorded, sources: &[Source], chosen: BTreeSet<u64>) -> Result<Self> {
+    pub fn new(recorded: &Recorded, sources: &Sources, chosen: BTreeSet<u64>) -> Result<Self> {
         let log = recorded.log();
         let mut imports = Vec::new();
         for entry in log.deliveries()? {
@@ -260,7 +260,7 @@ impl Sink for Comparison {
 }
 
 /// The records that a run sent and that the server refused, by its rejects.
-fn refused(path: &Path, sources: &[Source]) -> Result<HashSet<(SourceId, u64)>> {
+fn refused(path: &Path, sources: &Sources) -> Result<HashSet<(SourceId, u64)>> {
     #[derive(Deserialize)]
     struct Line {
         source: String,
@@ -268,6 +268,7 @@ fn refused(path: &Path, sources: &[Source]) -> Result<HashSet<(SourceId, u64)>> 
         code: String,
     }
     let mut refused = HashSet::new();
+    let mut by_name = HashMap::<String, Vec<u64>>::new();
     let file = match File::open(path) {
         Ok(file) => BufReader::new(file),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(refused),
@@ -279,9 +280,15 @@ fn refused(path: &Path, sources: &[Source]) -> Result<HashSet<(SourceId, u64)>> 
         if let Ok(line) = serde_json::from_slice::<Line>(&line)
             && by_server.contains(&line.code.as_str())
         {
+            by_name.entry(line.source).or_default().push(line.record);
+        }
+    }
+    if !by_name.is_empty() {
+        for source in sources {
+            let source = source?;
             // A source that is read twice is refused the same both times.
-            let named = sources.iter().filter(|source| *source.name == line.source);
-            refused.extend(named.map(|source| (source.id, line.record)));
+            let records = by_name.get(&*source.name).into_iter().flatten();
+            refused.extend(records.map(|record| (source.id, *record)));
         }
     }
     Ok(refused)

@@ -51,7 +51,8 @@ use crate::read::files::Whole;
 use crate::read::seen::Seen;
 use crate::read::{Framing, Shape};
 use crate::rejects::Reject;
-use crate::source::{Location, Source};
+use crate::source::Location;
+use crate::source::listed::Sources;
 
 /// How much larger than wanted a part may be before it is divided: what is wanted changes a little with every answer,
 /// and an import of a few tasks costs a slot.
@@ -67,7 +68,7 @@ pub struct Asked {
     /// The digest of all that decides what its tasks are.
     pub plan: String,
     /// Its sources.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// What else is to be known of it later; no secrets.
     pub options: Value,
     /// How tasks are spread over projects, if they are.
@@ -233,10 +234,10 @@ impl LabelStudio {
                 ));
             };
             let fault = Fault::new(code, reason);
-            let source = self.asked.sources.get(place.source.0 as usize);
-            let shape = match source.map(|source| &source.location) {
+            let source = self.asked.sources.get(place.source)?;
+            let shape = match source.map(|source| source.location) {
                 Some(Location::Presigned(object, _)) => {
-                    let plain = Arc::clone(&object.address);
+                    let plain = object.address;
                     Arc::new(Shape::Whole(Whole::Signed { plain }))
                 }
                 _ => Arc::clone(&task_shape),

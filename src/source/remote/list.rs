@@ -13,10 +13,12 @@ use url::Url;
 use super::bucket::{Address, Bucket};
 use super::{Object, Page, Remote, failure, thread, web};
 use crate::error::{Code, Error, Result};
-use crate::place::Spot;
-use crate::source::Location;
+use crate::place::{SourceId, Spot};
+use crate::source::listed::Sources;
 use crate::source::local::{InFolder, Listing, Taking};
 use crate::source::sniff::Format;
+use crate::source::window::Window;
+use crate::source::{Location, Source};
 
 /// The signs of a pattern.
 const SIGNS: [char; 4] = ['*', '?', '[', '{'];
@@ -45,8 +47,7 @@ impl Listing {
             return Err(Error::new(Code::SourceMissing, format!("nothing to read at `{word}`"))
                 .help("name an object, what keys begin with and a `/`, or a pattern: `*` stays between two `/`, `**` crosses them"));
         }
-        self.in_order_from(before);
-        Ok(())
+        self.sources.in_order_from(before)
     }
 
     /// The bucket of an address, which is opened once.
@@ -85,7 +86,9 @@ impl Listing {
     /// Adds the data below a prefix, as of a folder; its media, where there is nothing else.
     fn below(&mut self, prefix: &str, bucket: &Arc<Bucket>, taking: &Taking) -> Result<()> {
         let prefix = prefix.trim_end_matches('/');
-        let (sources, left_out) = (self.sources.len(), self.left_out.len());
+        let before = self.sources.len();
+        // Where there is nothing but media, they are what is meant. Beside data they may be what the data speak of.
+        let mut media = Sources::default();
         self.each(prefix, bucket, |listing, about| {
             let key = about.location.as_ref();
             let name = key.rsplit('/').next().unwrap_or(key);
@@ -93,6 +96,9 @@ impl Listing {
                 InFolder::Passed => Ok(()),
                 InFolder::LeftOut => {
                     let address = format!("{}{key}", bucket.address());
+                    if Format::of_name(&address) == Some(Format::Reference) {
+                        return media.push(referred(address.into()));
+                    }
                     listing.left_out.push(PathBuf::from(address));
                     Ok(())
                 }
@@ -102,22 +108,13 @@ impl Listing {
                 }
             }
         })?;
-        if self.sources.len() == sources && taking.format.is_none() {
-            self.media_only(left_out)?;
-        }
-        Ok(())
-    }
-
-    /// Makes sources of the media among what was left out from number `first` on: where there is nothing but media, they
-    /// are what is meant. Beside data they may be what the data speak of.
-    fn media_only(&mut self, first: usize) -> Result<()> {
-        for path in self.left_out.split_off(first) {
-            let address: Arc<str> = path.display().to_string().into();
-            if Format::of_name(&address) == Some(Format::Reference) {
-                let spoken = Some(Arc::clone(&address));
-                self.add(address, Location::Referred, Some(0), spoken)?;
+        let alone = self.sources.len() == before && taking.format.is_none();
+        for source in &media {
+            let source = source?;
+            if alone {
+                self.sources.push(source)?;
             } else {
-                self.left_out.push(path);
+                self.left_out.push(PathBuf::from(&*source.name));
             }
         }
         Ok(())
@@ -202,6 +199,18 @@ impl Listing {
         let remote = Remote::Object(object);
         let spoken = spoken.map(Arc::from);
         self.add(address, Location::Remote(remote), Some(about.size), spoken)
+    }
+}
+
+/// A file that a task speaks of by its own address.
+fn referred(address: Arc<str>) -> Source {
+    Source {
+        id: SourceId::default(),
+        name: Arc::clone(&address),
+        location: Location::Referred,
+        bytes: Some(0),
+        address: Some(address),
+        window: Window::ALL,
     }
 }
 
