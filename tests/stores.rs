@@ -20,6 +20,8 @@ mod gcs;
 mod job;
 #[path = "stores/misbehaving.rs"]
 mod misbehaving;
+#[path = "stores/named.rs"]
+mod named;
 #[path = "stores/presign.rs"]
 mod presign;
 #[path = "stores/recipe.rs"]
