@@ -41,7 +41,7 @@ def until(true, what, seconds=300):
 class Cluster:
     """Processes that end with the tests, and what they write in their folder."""
 
-    def __init__(self, folder, s3):
+    def __init__(self, folder, s3, workers=2):
         self.folder = folder
         self.s3 = s3
         self.processes = []
@@ -63,11 +63,11 @@ class Cluster:
         self.start("master", [spark_class, *master])
         until(lambda: "New state: ALIVE" in self.log("master"), "the master is alive")
         self.workers = []
-        for number in (1, 2):
+        for number in range(1, workers + 1):
             worker = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1"]
             worker += ["--memory", "1g", "--work-dir", str(folder / f"work{number}"), self.master]
             self.workers.append(self.start(f"worker{number}", [spark_class, *worker]))
-        until(lambda: self.log("master").count("Registering worker") == 2, "both workers are registered")
+        until(lambda: self.log("master").count("Registering worker") == workers, "all workers are registered")
 
     def start(self, name, words, **more):
         environment = {**self.environment, **more.pop("environment", {})}
@@ -79,7 +79,7 @@ class Cluster:
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def driver(self, folder):
+    def driver(self, folder, words=(sys.executable, str(HERE / "spark_driver.py"))):
         settings = {
             "spark.master": self.master,
             "spark.driver.host": "127.0.0.1",
@@ -91,7 +91,6 @@ class Cluster:
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
         }
         flags = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
-        words = [sys.executable, str(HERE / "spark_driver.py")]
         # The token is there where the driver runs, as it is where people push.
         environment = {"LABEL_STUDIO_API_KEY": TOKEN, "PYSPARK_SUBMIT_ARGS": " ".join([*flags, "pyspark-shell"])}
         pipe = subprocess.PIPE
