@@ -491,7 +491,7 @@ fn verify_deep_finds_one_changed_value() {
         bench.import(&["one.jsonl", "two.csv", "--max-tasks", "1250"]);
         let run = bench.run();
         let said = bench.ok(&["verify", &run, "--deep"]);
-        assert!(said.contains("3000 tasks compared, 0 differ"), "{said}");
+        assert!(said.contains("3,000 tasks compared, 0 differ"), "{said}");
 
         bench.fake.change(1, |project| {
             project.tasks[2_305].data["x"] = json!("5x");
@@ -511,7 +511,7 @@ fn verify_deep_finds_one_changed_value() {
             said.contains("predictions[0].score: sent 1, stored 0.5"),
             "{said}"
         );
-        assert!(said.contains("3000 tasks compared, 2 differ"), "{said}");
+        assert!(said.contains("3,000 tasks compared, 2 differ"), "{said}");
         bench.ok(&["verify", &run, "--deep", "--repair", "--interval", "0"]);
         bench.ok(&["verify", &run, "--deep"]);
     }

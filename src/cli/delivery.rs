@@ -36,6 +36,7 @@ use crate::source::address::unknown_scheme;
 use crate::source::redis::{self, Address};
 use crate::source::remote;
 use crate::source::sniff::Format;
+use crate::wording::{agreeing, counted};
 
 /// The exit code of a command line that asks for what cannot be.
 const USAGE: u8 = 2;
@@ -333,9 +334,10 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         if let (Target::Redis(redis), None) = (&*target, &error) {
             let (written, there) = redis.done();
             log::tell(format_args!(
-                "{} keys written, {} were there already",
-                HumanCount(written),
-                HumanCount(there)
+                "{} written, {} {} there already",
+                counted(written, "key"),
+                HumanCount(there),
+                agreeing(there, "was", "were")
             ));
             if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
                 log::tell(format_args!("rejects are in {}", path.display()));
@@ -347,8 +349,8 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         if let (Some(inline), None) = (&plan.normalizer.inline, &error) {
             let inlined = watch.inlined.load(std::sync::atomic::Ordering::Relaxed);
             log::tell(format_args!(
-                "{} texts inlined: {}",
-                HumanCount(inlined),
+                "{} inlined: {}",
+                counted(inlined, "text"),
                 told(inline)
             ));
         }
@@ -373,7 +375,7 @@ pub(super) fn left_out(plan: &Plan, all: bool) {
         Format::of_name(&name) == Some(Format::Reference)
     };
     let (media, unknown): (Vec<_>, Vec<_>) = plan.left_out.iter().partition(is_media);
-    let told = |files: &[&PathBuf], what: &str, help: &str| {
+    let told = |files: &[&PathBuf], one: &str, more_than_one: &str, help: &str| {
         if files.is_empty() {
             return;
         }
@@ -389,14 +391,25 @@ pub(super) fn left_out(plan: &Plan, all: bool) {
             ""
         };
         log::tell(format_args!(
-            "left out {} {what}: {}{more}{help}",
+            "left out {} {}: {}{more}{help}",
             files.len(),
+            agreeing(files.len() as u64, one, more_than_one),
             names.join(", ")
         ));
     };
-    told(&unknown, "files whose names tell no format", "");
+    told(
+        &unknown,
+        "file whose name tells no format",
+        "files whose names tell no format",
+        "",
+    );
     let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
-    told(&media, "images, sounds, films and the like", help);
+    told(
+        &media,
+        "image, sound, film or the like",
+        "images, sounds, films and the like",
+        help,
+    );
 }
 
 /// Says what was found out about the media that tasks speak of.
@@ -411,8 +424,8 @@ fn looked_at(media: &Media) {
     let passed_over = count(&media.passed_over);
     if passed_over > 0 {
         log::warn(format_args!(
-            "{} references are no addresses of the web, and were not looked at",
-            HumanCount(passed_over)
+            "{} not looked at: only addresses of the web are",
+            counted(passed_over, "reference")
         ));
     } else if asked == 0 {
         log::warn(format_args!(
@@ -433,7 +446,13 @@ pub(super) fn not_conserved(totals: &Totals) -> Option<Error> {
         } = totals;
         Error::new(
             Code::Internal,
-            format!("{records} records became {tasks} tasks, {rejects} rejects and {duplicates} duplicates"),
+            format!(
+                "{} became {}, {} and {}",
+                counted(*records, "record"),
+                counted(*tasks, "task"),
+                counted(*rejects, "reject"),
+                counted(*duplicates, "duplicate")
+            ),
         )
     })
 }

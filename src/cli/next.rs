@@ -1,8 +1,8 @@
 //! What to do next, said on standard error: one command leads to the other.
 
-use super::recorded::quoted;
-use crate::journal::identity::without_secrets;
 use crate::report::log;
+use crate::source::address::word_without_secrets;
+use crate::wording::quoted;
 
 /// The flags that only a look takes; whether a value follows.
 const LOOKING: [(&str, bool); 3] = [("--json", false), ("--sample", true), ("--tasks", true)];
@@ -52,7 +52,7 @@ fn words(this: &str, next: &str) -> String {
         match looking {
             Some((_, true)) if !word.contains('=') => drop(given.next()),
             Some(_) => {}
-            None => words.push(quoted(&without_secrets(&word))),
+            None => words.push(quoted(&word_without_secrets(&word)).into_owned()),
         }
     }
     words.join(" ")

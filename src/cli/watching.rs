@@ -12,10 +12,11 @@ use super::args::{Command, DeliveryArguments, WatchingArguments};
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
 use crate::report::exposed::{Exposed, PATH};
-use crate::report::facts::{Bounds, Expected, Facts, MadeBy, word_without_secrets};
+use crate::report::facts::{Bounds, Expected, Facts, MadeBy};
 use crate::report::log::{self, FILTER, Format};
 use crate::report::progress::{How, Shown};
 use crate::report::{Report, Watch, page};
+use crate::source::address::word_without_secrets;
 
 /// The format of lines that words ask for which are no command line.
 pub(super) fn format_in(words: &[OsString]) -> Format {

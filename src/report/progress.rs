@@ -17,6 +17,8 @@ use super::eta::Known;
 use super::facts::Facts;
 use super::log::{self, Format};
 
+use crate::wording::counted;
+
 /// How often a bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
@@ -193,9 +195,9 @@ impl Seen {
     /// What stands behind the bar.
     fn message(&self) -> String {
         let mut message = format!(
-            "{}/s  {} records ({}/s)  {}",
+            "{}/s  {} ({}/s)  {}",
             DecimalBytes(self.bytes_per_second as u64),
-            HumanCount(self.records),
+            counted(self.records, "record"),
             HumanCount(self.records_per_second as u64),
             counted(self.imports, "import"),
         );
@@ -223,11 +225,6 @@ impl Seen {
             self.message()
         )
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", HumanCount(count))
 }
 
 impl Watch {

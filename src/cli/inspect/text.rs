@@ -6,13 +6,12 @@ use std::fmt::Write as _;
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::paint::{Kind, Paint};
-use crate::cli::plan::text::counted;
-use crate::cli::recorded::quoted;
 use crate::cli::table::{Align, Table};
 use crate::inspect::columns::Column;
 use crate::inspect::fitting::Fitting;
 use crate::inspect::{About, RowGroups};
 use crate::rejects::Rejects;
+use crate::wording::{counted, quoted};
 
 /// Columns that are listed; all of them stand in the JSON.
 const COLUMNS_SHOWN: usize = 50;
