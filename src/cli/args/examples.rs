@@ -93,7 +93,7 @@ pub(super) const BENCH: &str = "\
 Examples:
   How fast is this machine, and is it slower than before?
     sluice bench --size 1MB --rounds 3 --report before.json
-    sluice bench --size 1MB --rounds 3 --compare before.json
+    sluice bench --size 1MB --rounds 3 --compare before.json --report now.html
 
 ";
 
