@@ -1,14 +1,12 @@
 //! What all commands that send imports have in common: from a plan and a target to an exit code.
 
 mod by_id;
+mod ended;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
-
-use indicatif::HumanCount;
 
 use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
@@ -19,13 +17,11 @@ use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::address::Address as Project;
-use crate::normalize::inline::told;
 use crate::packed::manifest::{Manifest, same_but_run};
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::plan::shard::Shard;
-use crate::report::summary::summary;
-use crate::report::{Media, Report, Totals, Watch, log};
+use crate::report::{Report, Totals, Watch, log};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
@@ -328,35 +324,14 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     }
     watching::write_reports(&arguments.watching.report, &report)?;
     if !arguments.watching.quiet {
-        if let Target::LabelStudio(projects) = &*target {
-            server::tell(projects);
-        }
-        if let (Target::Redis(redis), None) = (&*target, &error) {
-            let (written, there) = redis.done();
-            log::tell(format_args!(
-                "{} written, {} {} there already",
-                counted(written, "key"),
-                HumanCount(there),
-                agreeing(there, "was", "were")
-            ));
-            if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
-                log::tell(format_args!("rejects are in {}", path.display()));
-            }
-        }
-        if plan.media_check.is_some() && error.is_none() {
-            looked_at(&watch.media);
-        }
-        if let (Some(inline), None) = (&plan.normalizer.inline, &error) {
-            let inlined = watch.inlined.load(std::sync::atomic::Ordering::Relaxed);
-            log::tell(format_args!(
-                "{} inlined: {}",
-                counted(inlined, "text"),
-                told(inline)
-            ));
-        }
-        if error.is_none() || report.totals.records > 0 {
-            log::tell(format_args!("{}", summary(&report, &to.join(" "))));
-        }
+        ended::tell(
+            &plan,
+            &target,
+            &watch,
+            &report,
+            error.as_ref(),
+            &to.join(" "),
+        );
     }
     match error {
         Some(error) => Err(error),
@@ -410,28 +385,6 @@ pub(super) fn left_out(plan: &Plan, all: bool) {
         "images, sounds, films and the like",
         help,
     );
-}
-
-/// Says what was found out about the media that tasks speak of.
-fn looked_at(media: &Media) {
-    let count = |count: &AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
-    let (asked, dead) = (count(&media.asked), count(&media.dead));
-    log::tell(format_args!(
-        "{} media asked for, {} of them not there",
-        HumanCount(asked),
-        HumanCount(dead)
-    ));
-    let passed_over = count(&media.passed_over);
-    if passed_over > 0 {
-        log::warn(format_args!(
-            "{} not looked at: only addresses of the web are",
-            counted(passed_over, "reference")
-        ));
-    } else if asked == 0 {
-        log::warn(format_args!(
-            "`--media-check` found no reference to look at"
-        ));
-    }
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.

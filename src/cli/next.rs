@@ -32,6 +32,11 @@ pub(super) fn after_inspect(mends: &[String]) {
     log::tell(format_args!("next: {next}"));
 }
 
+/// After an import into projects.
+pub(super) fn after_import(run: &str) {
+    log::tell(format_args!("next: sluice verify {run}"));
+}
+
 /// The same words for the command `next` in the place of `this`.
 fn words(this: &str, next: &str) -> String {
     let mut words = vec!["sluice".to_owned()];

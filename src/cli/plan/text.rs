@@ -39,6 +39,12 @@ pub(super) fn text(plan: &Document) -> String {
         }
     }
     imports(&mut text, &plan.imports, plan.bytes);
+    if !plan.projects.is_empty() && plan.imports.count > plan.imports.fewest {
+        let _ = writeln!(
+            text,
+            "  the first to a server are small, until it has shown how much it takes at once"
+        );
+    }
     if let Some(pace) = &plan.pace {
         self::pace(&mut text, pace, plan.imports.fewest);
     }

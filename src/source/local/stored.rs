@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
+use crate::labelling_config::prediction::near::nearest;
 use crate::place::Spot;
 use crate::source::kept::Kept;
 use crate::source::redis::values::Values;
 use crate::source::remote::{Parts, Remote};
 use crate::source::stdin::Stdin;
 use crate::source::{Location, Source};
+
+/// Names in a folder that are looked at for the one that was meant.
+const MOST_LOOKED_AT: usize = 10_000;
 
 /// A source's bytes as they are stored, from the first to the last.
 pub enum Stored {
@@ -118,8 +122,30 @@ pub(super) fn unreadable(path: &Path, cause: &io::Error) -> Error {
     let shown = path.display();
     match cause.kind() {
         io::ErrorKind::NotFound => {
-            Error::new(Code::SourceMissing, format!("no such file: `{shown}`"))
+            let error = Error::new(Code::SourceMissing, format!("no such file: `{shown}`"));
+            match beside(path) {
+                Some(near) => error.help(format!("did you mean `{}`?", near.display())),
+                None => error,
+            }
         }
         _ => Error::new(Code::SourceRead, format!("cannot read `{shown}`: {cause}")),
     }
+}
+
+/// The file in the same folder whose name is nearest to that of one that is not there, if one is near.
+fn beside(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent()?;
+    let listed = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let names: Vec<_> = std::fs::read_dir(listed)
+        .ok()?
+        .take(MOST_LOOKED_AT)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let name = path.file_name()?.to_str()?;
+    let near = nearest(name, names.iter().map(String::as_str))?;
+    Some(folder.join(near))
 }
