@@ -47,17 +47,21 @@ fn one(text: &mut String, about: &About, paint: Paint) {
     }));
     parts.extend(about.bytes.map(|bytes| DecimalBytes(bytes).to_string()));
     let _ = writeln!(text, "  {}", parts.join(", "));
-    let are = about.records_are;
+    // Nothing is said of records that there are none of.
+    let are = match about.records_are {
+        "" => String::new(),
+        are => format!(" ({are})"),
+    };
     let looked_at = counted(about.looked_at, "record");
     let _ = match (about.records, about.all) {
         (Some(records), false) => writeln!(
             text,
-            "  {} ({are}); the first {} were looked at",
+            "  {}{are}; the first {} were looked at",
             counted(records, "record"),
             HumanCount(about.looked_at)
         ),
-        (_, true) => writeln!(text, "  {looked_at} ({are}), all of them looked at"),
-        (None, false) => writeln!(text, "  the first {looked_at} ({are}) were looked at"),
+        (_, true) => writeln!(text, "  {looked_at}{are}, all of them looked at"),
+        (None, false) => writeln!(text, "  the first {looked_at}{are} were looked at"),
     };
     if let Some(groups) = &about.row_groups {
         row_groups(text, groups);
