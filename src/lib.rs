@@ -40,7 +40,7 @@
 //! [`inspect`] reads the heads of sources by the same rooms up to `batch`, and sends nothing.
 //!
 //! Each room uses only those before it, and what is below the line: `blocks`, `budget`, `buffer`, `http`, `partial_file`,
-//! `labelling_config`, `generate`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `error`.
+//! `labelling_config`, `generate`, `stop`, `stopwatch`, `place`, `rejects`, `report`, `journal`, `label_studio`, `wording`, `error`.
 //! [`pipeline`] sees them all, and says why it cannot deadlock; [`in_order`] knows nothing of chunks. A test holds
 //! the source to this.
 
@@ -123,5 +123,7 @@ pub mod report;
 // What benches and tests are fed with.
 
 pub mod generate;
+
+pub mod wording;
 
 pub mod error;

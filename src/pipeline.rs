@@ -50,6 +50,7 @@ use crate::rejects::{RecordsFile, Reject, duplicate_line};
 use crate::report::Watch;
 use crate::stop::{Cause, Stop};
 use crate::stopwatch::Stopwatch;
+use crate::wording::{agreeing, counted};
 
 /// The reader thread's name.
 pub const READER: &str = "sluice-reader";
@@ -308,8 +309,9 @@ impl Around {
             return Ok(());
         }
         let message = format!(
-            "{} records were rejected, the run accepts {most}",
-            totals.rejects
+            "{} {} rejected, the run accepts {most}",
+            counted(totals.rejects, "record"),
+            agreeing(totals.rejects, "was", "were")
         );
         Err(Error::new(Code::TooManyRejects, message)
             .help("mend the source, or accept more with `--max-rejects N` or `--max-rejects P%`"))

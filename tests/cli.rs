@@ -230,6 +230,7 @@ fn wrong_usage_is_exit_2_and_nothing_is_touched() {
     assert_said!(place.sluice(&["import", "three.jsonl", "--max-tasks", "300000"]), @r"
     exit 2
     error[usage]: `--max-tasks 300000`: an import holds 1 to 250000
+      help: that is what Label Studio's guide allows; what is more goes to the next import by itself
     ");
 }
 
@@ -312,44 +313,54 @@ fn help_goes_to_stdout_and_names_every_flag() {
             "{words:?}"
         );
     }
+    // The short help has what most need, the long one has all there is.
+    let most = [
+        "SOURCE",
+        "--to",
+        "--overwrite",
+        "--format",
+        "--delimiter",
+        "--no-header",
+        "--encoding",
+        "--media-url",
+        "--data-key",
+        "--label-config",
+        "--map",
+        "--pick",
+        "--set",
+        "--predictions-from",
+        "--max-tasks",
+        "--max-bytes",
+        "--max-rejects",
+        "--report",
+        "--quiet",
+        "--log-format",
+        "--verbose",
+    ];
+    let few = [
+        "--lines",
+        "--whole-file",
+        "--series",
+        "--model-version",
+        "--score-from",
+        "--nul",
+        "--memory",
+        "--threads",
+        "--metrics",
+        "--spool-limit",
+        "--shard",
+        "--sync-env",
+    ];
     for words in [&["import", "--help"][..], &["import", "-h"]] {
         let ran = place.sluice(words);
         assert_eq!((ran.code(), ran.stderr.as_str()), (0, ""), "{words:?}");
         let help = String::from_utf8(ran.stdout).expect("UTF-8");
-        for flag in [
-            "SOURCE",
-            "--to",
-            "--overwrite",
-            "--format",
-            "--delimiter",
-            "--no-header",
-            "--encoding",
-            "--lines",
-            "--whole-file",
-            "--media-url",
-            "--series",
-            "--data-key",
-            "--label-config",
-            "--map",
-            "--pick",
-            "--set",
-            "--predictions-from",
-            "--model-version",
-            "--score-from",
-            "--label-config",
-            "--nul",
-            "--max-tasks",
-            "--max-bytes",
-            "--memory",
-            "--threads",
-            "--max-rejects",
-            "--report",
-            "--quiet",
-            "--metrics",
-            "--log-format",
-            "--verbose",
-        ] {
+        for flag in most {
             assert!(help.contains(flag), "{words:?} does not name {flag}");
+        }
+        for flag in few {
+            let named = help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n"));
+            assert_eq!(named, words.contains(&"--help"), "{words:?} and {flag}");
         }
         assert!(
             !help.contains("--chunk-bytes"),
@@ -368,6 +379,48 @@ fn help_goes_to_stdout_and_names_every_flag() {
     assert_eq!(
         version.stdout,
         format!("sluice {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
+    );
+}
+
+// What goes wrong at first.
+
+#[test]
+fn a_first_mistake_is_answered_with_what_was_meant() {
+    let place = Place::new()
+        .with("adverts.csv", "text\na\n")
+        .with("empty.csv", "")
+        .with("latin.csv", b"Gr\xf6\xdfe;b\n1;2\n".as_slice());
+    let said = |words: &[&str], code: i32| {
+        let ran = place.sluice(words);
+        assert_eq!(ran.code(), code, "{words:?}: {}", ran.stderr);
+        format!("{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr)
+    };
+    let missing = said(&["import", "advert.csv"], 1);
+    assert!(missing.contains("did you mean `adverts.csv`?"), "{missing}");
+    let folder = place.dir.path().join("advert.csv");
+    let missing = said(&["import", folder.to_str().expect("Unicode")], 1);
+    let near = place.dir.path().join("adverts.csv");
+    assert!(
+        missing.contains(&format!("did you mean `{}`?", near.display())),
+        "{missing}"
+    );
+    let far = said(&["import", "something-else.parquet"], 1);
+    assert!(!far.contains("did you mean"), "{far}");
+    let negative = said(&["import", "adverts.csv", "--max-tasks", "-5"], 2);
+    assert!(
+        negative.contains("invalid value '-5' for '--max-tasks <N>'"),
+        "{negative}"
+    );
+    let empty = said(&["import", "empty.csv"], 0);
+    assert!(
+        empty.contains("warning: no record was found in the sources"),
+        "{empty}"
+    );
+    // A plan of nothing is no plan.
+    let unread = said(&["plan", "latin.csv"], 1);
+    assert!(
+        unread.starts_with("error[encoding]") && unread.contains("--encoding"),
+        "{unread}"
     );
 }
 

@@ -480,6 +480,32 @@ fn repair_spares_what_people_annotated_and_what_cannot_be_mended() {
 }
 
 #[test]
+fn one_command_leads_to_the_next_and_what_is_done_says_so() {
+    let bench = Bench::new(BOTH[0], Faults::none());
+    bench.write("in.jsonl", "{\"text\":\"a\"}\n{\"text\"\n");
+    let to = bench.to();
+    let words = ["import", "in.jsonl", "--to", &to, "--interval", "0"];
+    let ran = bench.sluice(&words);
+    assert_eq!(ran.code(), 3, "{}", ran.stderr);
+    let run = bench.run();
+    for said in [
+        "2 records: 1 task in 1 import (",
+        "\nrejects are in ",
+        &format!("\nnext: sluice verify {run}\n"),
+    ] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    let said = bench.ok(&["verify", &run]);
+    assert!(said.contains("1 of 1 import ok, 1 task there"), "{said}");
+    // The second time there is nothing to do, and no summary of nothing.
+    let ran = bench.sluice(&words);
+    assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    let said = format!("run {run} has brought its 1 task already: there is nothing to do");
+    assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("0 records"), "{}", ran.stderr);
+}
+
+#[test]
 fn verify_deep_finds_one_changed_value() {
     for database in BOTH {
         let bench = Bench::new(database, Faults::none());
@@ -491,7 +517,7 @@ fn verify_deep_finds_one_changed_value() {
         bench.import(&["one.jsonl", "two.csv", "--max-tasks", "1250"]);
         let run = bench.run();
         let said = bench.ok(&["verify", &run, "--deep"]);
-        assert!(said.contains("3000 tasks compared, 0 differ"), "{said}");
+        assert!(said.contains("3,000 tasks compared, 0 differ"), "{said}");
 
         bench.fake.change(1, |project| {
             project.tasks[2_305].data["x"] = json!("5x");
@@ -511,7 +537,7 @@ fn verify_deep_finds_one_changed_value() {
             said.contains("predictions[0].score: sent 1, stored 0.5"),
             "{said}"
         );
-        assert!(said.contains("3000 tasks compared, 2 differ"), "{said}");
+        assert!(said.contains("3,000 tasks compared, 2 differ"), "{said}");
         bench.ok(&["verify", &run, "--deep", "--repair", "--interval", "0"]);
         bench.ok(&["verify", &run, "--deep"]);
     }

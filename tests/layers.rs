@@ -43,7 +43,7 @@ const FLOW: [&str; 15] = [
 ];
 
 /// What every stage may use; they know no stage.
-const COMMON: [&str; 11] = [
+const COMMON: [&str; 12] = [
     "error",
     "place",
     "blocks",
@@ -55,6 +55,7 @@ const COMMON: [&str; 11] = [
     "partial_file",
     "labelling_config",
     "generate",
+    "wording",
 ];
 
 /// What sees all stages: the wiring, what the user typed, and what was packed.

@@ -126,8 +126,7 @@ fn tasks_go_in_under_keys_of_their_own_and_come_out_again() {
     let _: () = connection.del(key).unwrap();
     let ran = import(dir.path(), source, &to, &[]);
     assert!(
-        ran.stderr
-            .contains("1 keys written, 199 were there already"),
+        ran.stderr.contains("1 key written, 199 were there already"),
         "{}",
         ran.stderr
     );

@@ -77,6 +77,7 @@ impl Limits {
                     Code::Usage,
                     format!("`{flag} {value}`: an import holds 1 to {most}"),
                 )
+                .help("that is what Label Studio's guide allows; what is more goes to the next import by itself")
             };
             NonZeroUsize::new(value)
                 .filter(|value| value.get() <= most)

@@ -19,6 +19,7 @@ use encoding_rs::Encoding;
 
 pub use self::bench::{BenchArguments, BenchTarget};
 pub use self::config::{ConfigArguments, ConfigCommand, ConfigShowArguments};
+pub(super) use self::help::for_people;
 pub use self::help::{CompletionsArguments, ExplainArguments, ManArguments};
 pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
@@ -491,7 +492,7 @@ pub struct StateArguments {
     pub state_dir: Option<PathBuf>,
 }
 
-const SHORT_HELP: &str = "`--help` has more on each flag, examples, and exit codes.";
+const SHORT_HELP: &str = "`--help` has all flags, with more on each, examples, and exit codes.";
 
 const EXIT_CODES: &str = "\
 The token for a server comes from LABEL_STUDIO_API_KEY, from the file that LABEL_STUDIO_API_KEY_FILE names, or from \

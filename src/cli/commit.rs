@@ -8,6 +8,7 @@ use crate::packed::commit::{self, Committed};
 use crate::packed::home::Home;
 use crate::report::log;
 use crate::sink::directory::MANIFEST;
+use crate::wording::counted;
 
 /// Runs the command; gives the exit code.
 ///
@@ -26,9 +27,10 @@ pub fn run(arguments: &CommitArguments) -> Result<u8> {
         "was there already"
     };
     log::tell(format_args!(
-        "{} tasks in {} imports of {shards} shards, {} rejected; {} {done}",
-        HumanCount(manifest.tasks),
-        HumanCount(manifest.imports.len() as u64),
+        "{} in {} of {}, {} rejected; {} {done}",
+        counted(manifest.tasks, "task"),
+        counted(manifest.imports.len() as u64, "import"),
+        counted(shards.into(), "shard"),
         HumanCount(manifest.rejects),
         home.shown(MANIFEST)
     ));

@@ -1,14 +1,12 @@
 //! What all commands that send imports have in common: from a plan and a target to an exit code.
 
 mod by_id;
+mod ended;
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
-
-use indicatif::HumanCount;
 
 use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
@@ -19,13 +17,11 @@ use crate::batch::limits::{ARRAY, Framing, LINES};
 use crate::deliver::Sink;
 use crate::error::{Code, Error, Result};
 use crate::label_studio::address::Address as Project;
-use crate::normalize::inline::told;
 use crate::packed::manifest::{Manifest, same_but_run};
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::plan::shard::Shard;
-use crate::report::summary::summary;
-use crate::report::{Media, Report, Totals, Watch, log};
+use crate::report::{Report, Totals, Watch, log};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
 use crate::sink::label_studio::{Asked, LabelStudio};
@@ -36,6 +32,7 @@ use crate::source::address::unknown_scheme;
 use crate::source::redis::{self, Address};
 use crate::source::remote;
 use crate::source::sniff::Format;
+use crate::wording::{agreeing, counted};
 
 /// The exit code of a command line that asks for what cannot be.
 const USAGE: u8 = 2;
@@ -327,34 +324,14 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     }
     watching::write_reports(&arguments.watching.report, &report)?;
     if !arguments.watching.quiet {
-        if let Target::LabelStudio(projects) = &*target {
-            server::tell(projects);
-        }
-        if let (Target::Redis(redis), None) = (&*target, &error) {
-            let (written, there) = redis.done();
-            log::tell(format_args!(
-                "{} keys written, {} were there already",
-                HumanCount(written),
-                HumanCount(there)
-            ));
-            if let Some(path) = redis.rejects().filter(|_| report.totals.rejects > 0) {
-                log::tell(format_args!("rejects are in {}", path.display()));
-            }
-        }
-        if plan.media_check.is_some() && error.is_none() {
-            looked_at(&watch.media);
-        }
-        if let (Some(inline), None) = (&plan.normalizer.inline, &error) {
-            let inlined = watch.inlined.load(std::sync::atomic::Ordering::Relaxed);
-            log::tell(format_args!(
-                "{} texts inlined: {}",
-                HumanCount(inlined),
-                told(inline)
-            ));
-        }
-        if error.is_none() || report.totals.records > 0 {
-            log::tell(format_args!("{}", summary(&report, &to.join(" "))));
-        }
+        ended::tell(
+            &plan,
+            &target,
+            &watch,
+            &report,
+            error.as_ref(),
+            &to.join(" "),
+        );
     }
     match error {
         Some(error) => Err(error),
@@ -373,7 +350,7 @@ pub(super) fn left_out(plan: &Plan, all: bool) {
         Format::of_name(&name) == Some(Format::Reference)
     };
     let (media, unknown): (Vec<_>, Vec<_>) = plan.left_out.iter().partition(is_media);
-    let told = |files: &[&PathBuf], what: &str, help: &str| {
+    let told = |files: &[&PathBuf], one: &str, more_than_one: &str, help: &str| {
         if files.is_empty() {
             return;
         }
@@ -389,36 +366,25 @@ pub(super) fn left_out(plan: &Plan, all: bool) {
             ""
         };
         log::tell(format_args!(
-            "left out {} {what}: {}{more}{help}",
+            "left out {} {}: {}{more}{help}",
             files.len(),
+            agreeing(files.len() as u64, one, more_than_one),
             names.join(", ")
         ));
     };
-    told(&unknown, "files whose names tell no format", "");
+    told(
+        &unknown,
+        "file whose name tells no format",
+        "files whose names tell no format",
+        "",
+    );
     let help = "\n  help: for tasks with their addresses, say what stands before their paths with `--media-url PREFIX`";
-    told(&media, "images, sounds, films and the like", help);
-}
-
-/// Says what was found out about the media that tasks speak of.
-fn looked_at(media: &Media) {
-    let count = |count: &AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
-    let (asked, dead) = (count(&media.asked), count(&media.dead));
-    log::tell(format_args!(
-        "{} media asked for, {} of them not there",
-        HumanCount(asked),
-        HumanCount(dead)
-    ));
-    let passed_over = count(&media.passed_over);
-    if passed_over > 0 {
-        log::warn(format_args!(
-            "{} references are no addresses of the web, and were not looked at",
-            HumanCount(passed_over)
-        ));
-    } else if asked == 0 {
-        log::warn(format_args!(
-            "`--media-check` found no reference to look at"
-        ));
-    }
+    told(
+        &media,
+        "image, sound, film or the like",
+        "images, sounds, films and the like",
+        help,
+    );
 }
 
 /// A run that says it is complete has a task or a reject for every record: anything else is a mistake of ours.
@@ -433,7 +399,13 @@ pub(super) fn not_conserved(totals: &Totals) -> Option<Error> {
         } = totals;
         Error::new(
             Code::Internal,
-            format!("{records} records became {tasks} tasks, {rejects} rejects and {duplicates} duplicates"),
+            format!(
+                "{} became {}, {} and {}",
+                counted(*records, "record"),
+                counted(*tasks, "task"),
+                counted(*rejects, "reject"),
+                counted(*duplicates, "duplicate")
+            ),
         )
     })
 }

@@ -1,12 +1,13 @@
 //! `sluice gc`: removes what lies where a run does and counts for nothing.
 
-use indicatif::{DecimalBytes, HumanCount};
+use indicatif::DecimalBytes;
 
 use super::args::GcArguments;
 use super::table::print;
 use crate::error::Result;
 use crate::packed::leftovers::{Leftover, leftovers};
 use crate::report::log;
+use crate::wording::counted;
 
 /// Runs the command; gives the exit code. The names go to standard output, one a line.
 ///
@@ -22,8 +23,8 @@ pub fn run(arguments: &GcArguments) -> Result<u8> {
     }
     let bytes = left.iter().map(|leftover| leftover.bytes).sum();
     log::tell(format_args!(
-        "{} files ({}) that no manifest names{}",
-        HumanCount(left.len() as u64),
+        "{} ({}) that no manifest names{}",
+        counted(left.len() as u64, "file"),
         DecimalBytes(bytes),
         if arguments.dry_run { "" } else { " removed" }
     ));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::delivery::Named;
 use super::table::print;
 use crate::error::{Code, Error, Result};
-use crate::journal::identity::without_secrets;
+use crate::source::address::{without_secrets, word_without_secrets};
 
 /// The version of its layout.
 pub(super) const VERSION: u32 = 1;
@@ -82,7 +82,7 @@ impl LastLine {
             version: VERSION,
             command,
             run: None,
-            targets: to.iter().map(|to| without_secrets(to)).collect(),
+            targets: to.iter().map(|to| word_without_secrets(to)).collect(),
             came_to: CameTo::default(),
             seconds: 0.0,
             exit_code: 0,
@@ -118,8 +118,8 @@ impl LastLine {
         };
         self.error = outcome.as_ref().err().map(|error| Told {
             code: error.code().as_str(),
-            message: error.message().to_owned(),
-            place: error.spot().map(ToString::to_string),
+            message: without_secrets(error.message()),
+            place: error.spot().map(|spot| without_secrets(&spot.to_string())),
             help: error.how_to_mend().map(str::to_owned),
         });
         let json = serde_json::to_string(self)

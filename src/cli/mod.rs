@@ -36,7 +36,7 @@ mod watching;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Arguments, Command, ConfigArguments, ConfigCommand};
 use crate::in_order::WORKER;
@@ -56,7 +56,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    let arguments = match Arguments::try_parse_from(&words) {
+    let arguments = match parsed(&words) {
         Ok(mut arguments) => {
             arguments
                 .command
@@ -103,6 +103,13 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What the words ask for.
+fn parsed(words: &[OsString]) -> Result<Arguments, clap::Error> {
+    let mut command = args::for_people(Arguments::command());
+    let matches = command.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// A panic of a decoder, in a worker or on opening a file in the reader, becomes an error with the source's name; its own

@@ -1,8 +1,8 @@
 //! What to do next, said on standard error: one command leads to the other.
 
-use super::recorded::quoted;
-use crate::journal::identity::without_secrets;
 use crate::report::log;
+use crate::source::address::word_without_secrets;
+use crate::wording::quoted;
 
 /// The flags that only a look takes; whether a value follows.
 const LOOKING: [(&str, bool); 3] = [("--json", false), ("--sample", true), ("--tasks", true)];
@@ -32,6 +32,11 @@ pub(super) fn after_inspect(mends: &[String]) {
     log::tell(format_args!("next: {next}"));
 }
 
+/// After an import into projects.
+pub(super) fn after_import(run: &str) {
+    log::tell(format_args!("next: sluice verify {run}"));
+}
+
 /// The same words for the command `next` in the place of `this`.
 fn words(this: &str, next: &str) -> String {
     let mut words = vec!["sluice".to_owned()];
@@ -52,7 +57,7 @@ fn words(this: &str, next: &str) -> String {
         match looking {
             Some((_, true)) if !word.contains('=') => drop(given.next()),
             Some(_) => {}
-            None => words.push(quoted(&without_secrets(&word))),
+            None => words.push(quoted(&word_without_secrets(&word)).into_owned()),
         }
     }
     words.join(" ")

@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::labelling_config::LabellingConfig;
 use crate::plan::Plan;
 use crate::source::Source;
+use crate::source::address::word_without_secrets;
 use crate::source::batches::Batches;
 use crate::source::local::Listing;
 
@@ -38,12 +39,13 @@ impl Packing {
     /// # Errors
     /// When it is neither.
     pub fn new(to: &str) -> Result<Self> {
+        let shown = word_without_secrets(to);
         // Read from words, so that the defaults have one home.
         let words = ["sluice", "import", "-", "--quiet"].map(OsString::from);
         let parsed =
             Arguments::try_parse_from(words.into_iter().chain([format!("--to={to}").into()]));
         let Ok(Command::Import(arguments)) = parsed.map(|parsed| parsed.command) else {
-            return Err(Error::new(Code::Usage, format!("`{to}` is no target")));
+            return Err(Error::new(Code::Usage, format!("`{shown}` is no target")));
         };
         if !matches!(
             Named::of(&arguments.to)?,
@@ -51,7 +53,7 @@ impl Packing {
         ) {
             return Err(Error::new(
                 Code::Usage,
-                format!("`{to}` is no place to pack to"),
+                format!("`{shown}` is no place to pack to"),
             )
             .help("name a folder, or a prefix such as `s3://bucket/prefix`; `push` sends what was packed"));
         }

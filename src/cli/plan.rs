@@ -93,11 +93,12 @@ pub fn run(arguments: &PlanArguments) -> Result<u8> {
         let _ = application.plan.set(as_json()?);
         return error.map_or(Ok(0), Err);
     }
-    print(&if import.delivery.json {
-        as_json()?
-    } else {
-        text::text(&document)
-    })?;
+    // Of a plan that failed before its first record, the error says all there is.
+    if import.delivery.json {
+        print(&as_json()?)?;
+    } else if error.is_none() || document.records > 0 {
+        print(&text::text(&document))?;
+    }
     if let Some(error) = error {
         return Err(error);
     }

@@ -12,8 +12,10 @@ use crate::packed::Packed;
 use crate::plan::Plan;
 use crate::read::Reading;
 use crate::report::log;
+use crate::source::address::word_without_secrets;
 use crate::source::local;
 use crate::source::sniff::Format;
+use crate::wording::counted;
 
 /// Runs the command; gives the exit code of a run that came to its end.
 ///
@@ -28,7 +30,12 @@ fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
     let started = Instant::now();
     let named = Named::of(&arguments.to)?;
     if !matches!(named, Named::Projects(_)) {
-        let to = arguments.to.join(" ");
+        let to: Vec<_> = arguments
+            .to
+            .iter()
+            .map(|to| word_without_secrets(to))
+            .collect();
+        let to = to.join(" ");
         return Err(Error::new(
             Code::Usage,
             format!("`--to {to}` is no project of Label Studio: imports packed earlier are sent to projects alone"),
@@ -39,8 +46,8 @@ fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
     if !arguments.delivery.watching.quiet {
         let place = packed.home().shown("");
         log::tell(format_args!(
-            "checking {} imports packed in {place}",
-            packed.len()
+            "checking {} packed in {place}",
+            counted(packed.len() as u64, "import")
         ));
     }
     packed.check()?;

@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Result};
 use crate::journal::Run;
 use crate::packed::Packed;
 use crate::plan::Plan;
+use crate::wording::quoted;
 
 /// The words that a run was asked for with, and where.
 pub(super) struct Words {
@@ -35,7 +36,8 @@ impl Words {
 
     /// The command, to be pasted into a shell.
     pub(super) fn command(&self) -> String {
-        let folder = quoted(&self.folder.display().to_string());
+        let folder = self.folder.display().to_string();
+        let folder = quoted(&folder);
         let words: Vec<_> = self.words.iter().map(|word| quoted(word)).collect();
         format!("cd {folder} && sluice {}", words.join(" "))
     }
@@ -82,14 +84,4 @@ fn unreadable(words: &[String]) -> Error {
         ),
     )
     .help("use the sluice that made the run")
-}
-
-/// A word as a shell takes it for one.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:=,@%+-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

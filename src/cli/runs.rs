@@ -10,6 +10,7 @@ use super::table::{Align, Table, print};
 use crate::error::Result;
 use crate::journal::{Entry, Journal, Run, RunState, State};
 use crate::place::Place;
+use crate::wording::counted;
 
 /// Runs the command.
 ///
@@ -77,7 +78,7 @@ fn one(journal: &Journal, id: &str) -> Result<String> {
     let mut lines = vec![
         format!("run      {id}"),
         format!("state    {}", run.state),
-        format!("tasks    {tasks} in {delivered} imports"),
+        format!("tasks    {tasks} in {}", counted(delivered, "import")),
         format!("began    {}", time(run.created)),
     ];
     for target in targets(&run) {

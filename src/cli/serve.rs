@@ -15,6 +15,7 @@ use crate::report::log;
 use crate::serve::Server;
 use crate::serve::folder::Folder;
 use crate::source::address::Prefix;
+use crate::wording::{agreeing, quoted};
 
 /// Runs the command until a signal ends it.
 ///
@@ -100,10 +101,11 @@ fn tell(arguments: &ServeArguments, at: SocketAddr, prefix: &Prefix, listed: Opt
         .filter(|(_, p)| *p != Path::new("-"))
     {
         log::tell(format_args!(
-            "{} addresses in {}; import them with `sluice import {}`",
+            "{} {} in {}; import them with `sluice import {}`",
             HumanCount(count),
+            agreeing(count, "address", "addresses"),
             path.display(),
-            path.display()
+            quoted(&path.display().to_string())
         ));
     }
     log::tell(format_args!(

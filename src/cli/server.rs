@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 use super::args::{ReachArguments, StateArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
 use crate::error::{Code, Error, Result};
-use crate::journal::identity::without_secrets;
 use crate::journal::{DATABASE, Journal, Run, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
@@ -17,7 +15,9 @@ use crate::report::log;
 use crate::sink::label_studio::LabelStudio;
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
+use crate::source::address::word_without_secrets;
 use crate::source::redis;
+use crate::wording::{agreeing, counted};
 
 /// What it takes to talk to servers.
 #[derive(Clone, Debug)]
@@ -144,7 +144,7 @@ fn without_password(word: &str) -> String {
     }
     match word.parse::<redis::Address>() {
         Ok(address) if redis::is_address(word) => address.to_string(),
-        _ => without_secrets(word),
+        _ => word_without_secrets(word),
     }
 }
 
@@ -153,12 +153,14 @@ pub(super) fn tell(projects: &LabelStudio) {
     let run = projects.run_id();
     match projects.before() {
         Some(before) if before.complete => log::tell(format_args!(
-            "run {run} has brought all {} tasks; `--again` brings them once more",
-            HumanCount(before.tasks)
+            "run {run} has brought {} {} already: there is nothing to do; `--again` brings the same once more",
+            agreeing(before.tasks, "its", "all"),
+            counted(before.tasks, "task")
         )),
         Some(before) => log::tell(format_args!(
-            "run {run} goes on: {} tasks were there",
-            HumanCount(before.tasks)
+            "run {run} goes on: {} {} there",
+            counted(before.tasks, "task"),
+            agreeing(before.tasks, "was", "were")
         )),
         None => log::tell(format_args!("run {run}")),
     }

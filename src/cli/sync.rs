@@ -20,6 +20,7 @@ use crate::report::log;
 use crate::sink::objects::{Layout, TASKS};
 use crate::source::redis;
 use crate::source::remote::bucket::{Address as Bucket, Scheme};
+use crate::wording::{agreeing, counted};
 
 /// A project, and the source storage that it is to have.
 pub(super) struct Sync {
@@ -89,8 +90,8 @@ impl Sync {
         if !arguments.delivery.watching.quiet {
             let seconds = tasks.div_ceil(TASKS_A_SECOND);
             log::tell(format_args!(
-                "the project reads {} tasks, of which a server was seen to make {TASKS_A_SECOND} a second: about {}",
-                HumanCount(tasks),
+                "the project reads {}, of which a server was seen to make {TASKS_A_SECOND} a second: about {}",
+                counted(tasks, "task"),
                 indicatif::HumanDuration(std::time::Duration::from_secs(seconds)),
             ));
         }
@@ -117,9 +118,10 @@ pub(super) fn told(synced: &Synced) -> String {
     } = synced;
     let new = if *found { "" } else { ", which is new" };
     format!(
-        "{} tasks made by the project's source storage {storage}{new}, {} were there already",
-        HumanCount(*created),
-        HumanCount(*existed)
+        "{} made by the project's source storage {storage}{new}, {} {} there already",
+        counted(*created, "task"),
+        HumanCount(*existed),
+        agreeing(*existed, "was", "were")
     )
 }
 

@@ -3,8 +3,6 @@
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
-use indicatif::HumanCount;
-
 use super::args::UndoArguments;
 use super::server;
 use crate::error::{Code, Error, Result};
@@ -12,6 +10,7 @@ use crate::journal::RunState;
 use crate::pipeline::alone;
 use crate::report::log;
 use crate::sink::label_studio::undo::Holding;
+use crate::wording::counted;
 
 /// Runs the command.
 ///
@@ -44,8 +43,8 @@ pub fn run(arguments: &UndoArguments) -> Result<u8> {
     let mut gone = 0;
     alone(async |around| recorded.undo(around, |tasks| gone += tasks).await)?;
     log::tell(format_args!(
-        "run {run} is taken back: {} tasks deleted",
-        HumanCount(gone)
+        "run {run} is taken back: {} deleted",
+        counted(gone, "task")
     ));
     Ok(0)
 }
@@ -56,11 +55,11 @@ fn told(run: &str, holdings: &[Holding]) -> String {
     for holding in holdings {
         let counts = holding.counts();
         lines.push(format!(
-            "  {} tasks with {} annotations and {} predictions, and the {} files of their imports, in {}",
-            HumanCount(counts.tasks),
-            HumanCount(counts.annotations),
-            HumanCount(counts.predictions),
-            holding.uploads.len(),
+            "  {} with {} and {}, and {} of their imports, in {}",
+            counted(counts.tasks, "task"),
+            counted(counts.annotations, "annotation"),
+            counted(counts.predictions, "prediction"),
+            counted(holding.uploads.len() as u64, "file"),
             holding.target,
         ));
     }

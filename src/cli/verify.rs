@@ -22,6 +22,7 @@ use crate::sink::label_studio::compare::{Compared, Comparison};
 use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::verify::{Counted, Repaired, Verdict};
 use crate::source::{Location, Source};
+use crate::wording::{agreeing, counted};
 
 /// Runs the command.
 ///
@@ -138,7 +139,10 @@ fn plan_of(log: &RunLog) -> Result<Plan> {
         let (then, now) = (sources.len(), plan.sources.len());
         return Err(Error::new(
             Code::Journal,
-            format!("the run read {then} sources, and its words stand for {now} now"),
+            format!(
+                "the run read {}, and its words stand for {now} now",
+                counted(then as u64, "source")
+            ),
         )
         .help(PUT_BACK));
     }
@@ -235,7 +239,7 @@ fn compare(
 /// What was found, as text.
 fn report(
     run: &str,
-    counted: &[Counted],
+    imports: &[Counted],
     compared: Option<&Compared>,
     plan: Option<&Plan>,
 ) -> String {
@@ -248,7 +252,7 @@ fn report(
         ("TARGET", Align::Left),
     ]);
     let of = |there: u64, sent: u64| format!("{there} of {sent}");
-    for one in counted.iter().filter(|one| one.verdict != Verdict::Ok) {
+    for one in imports.iter().filter(|one| one.verdict != Verdict::Ok) {
         let (sent, there) = (&one.entry.intent, one.stored);
         let cells = vec![
             sent.number.to_string(),
@@ -264,23 +268,26 @@ fn report(
     if let Some((compared, plan)) = compared.zip(plan) {
         differences(&mut text, compared, plan);
     }
-    let right = counted.iter().filter(|one| one.verdict == Verdict::Ok);
+    let right = imports.iter().filter(|one| one.verdict == Verdict::Ok);
     let right = right.count();
-    let Counts { tasks, .. } = counted.iter().fold(Counts::default(), |all, one| Counts {
+    let Counts { tasks, .. } = imports.iter().fold(Counts::default(), |all, one| Counts {
         tasks: all.tasks + one.stored.tasks,
         ..all
     });
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "run {run}: {right} of {} imports ok, {tasks} tasks there",
-        counted.len()
+        "run {run}: {right} of {} ok, {} there",
+        counted(imports.len() as u64, "import"),
+        counted(tasks, "task")
     );
     if let Some(compared) = compared {
         let _ = writeln!(
             text,
-            "{} tasks compared, {} differ",
-            compared.tasks, compared.differing
+            "{} compared, {} {}",
+            counted(compared.tasks, "task"),
+            compared.differing,
+            agreeing(compared.differing, "differs", "differ")
         );
     }
     text
@@ -312,8 +319,9 @@ fn differences(text: &mut String, compared: &Compared, plan: &Plan) {
     for (import, tasks) in &compared.uneven {
         let _ = writeln!(
             text,
-            "import {import}: its places in the sources hold {tasks} tasks, another number than was sent; \
-             is the run's file of rejects still there?"
+            "import {import}: its places in the sources hold {}, another number than was sent; \
+             is the run's file of rejects still there?",
+            counted(*tasks, "task")
         );
     }
 }
@@ -322,11 +330,11 @@ fn differences(text: &mut String, compared: &Compared, plan: &Plan) {
 fn outcome(
     run: &str,
     log: &RunLog,
-    counted: &[Counted],
+    imports: &[Counted],
     compared: Option<&Compared>,
     repair: bool,
 ) -> Result<u8> {
-    let wrong = counted.iter().filter(|one| one.verdict != Verdict::Ok);
+    let wrong = imports.iter().filter(|one| one.verdict != Verdict::Ok);
     let wrong = wrong.count();
     let same = compared.is_none_or(Compared::is_same);
     let over = !matches!(log.run().state, RunState::Open | RunState::Failed);
@@ -338,8 +346,13 @@ fn outcome(
         "the imports are as they were sent, and not all of the run".to_owned()
     } else if wrong > 0 {
         format!(
-            "{wrong} of {} imports are not as they were sent",
-            counted.len()
+            "{wrong} of {} {}",
+            counted(imports.len() as u64, "import"),
+            agreeing(
+                wrong as u64,
+                "is not as it was sent",
+                "are not as they were sent"
+            )
         )
     } else {
         "tasks differ from what was sent".to_owned()

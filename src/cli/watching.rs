@@ -12,10 +12,11 @@ use super::args::{Command, DeliveryArguments, WatchingArguments};
 use crate::error::{Code, Error, Result};
 use crate::plan::Plan;
 use crate::report::exposed::{Exposed, PATH};
-use crate::report::facts::{Bounds, Expected, Facts, MadeBy, word_without_secrets};
+use crate::report::facts::{Bounds, Expected, Facts, MadeBy};
 use crate::report::log::{self, FILTER, Format};
 use crate::report::progress::{How, Shown};
 use crate::report::{Report, Watch, page};
+use crate::source::address::word_without_secrets;
 
 /// The format of lines that words ask for which are no command line.
 pub(super) fn format_in(words: &[OsString]) -> Format {
@@ -153,10 +154,7 @@ pub(super) fn check_reports(paths: &[PathBuf]) -> Result<()> {
 /// When one cannot be written.
 pub(super) fn write_reports(paths: &[PathBuf], report: &Report) -> Result<()> {
     paths.iter().try_for_each(|path| {
-        let is_page = path.extension().is_some_and(|ending| {
-            ending.eq_ignore_ascii_case("html") || ending.eq_ignore_ascii_case("htm")
-        });
-        let bytes = if is_page {
+        let bytes = if is_page(path) {
             page::page(report).into_bytes()
         } else {
             let mut json = serde_json::to_vec_pretty(report)
@@ -165,6 +163,13 @@ pub(super) fn write_reports(paths: &[PathBuf], report: &Report) -> Result<()> {
             json
         };
         write(path, &bytes)
+    })
+}
+
+/// Whether the report that goes there is a page, by its name.
+pub(super) fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| {
+        ending.eq_ignore_ascii_case("html") || ending.eq_ignore_ascii_case("htm")
     })
 }
 

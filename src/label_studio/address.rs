@@ -3,6 +3,7 @@
 use url::{Host, Url};
 
 use crate::error::{Code, Error, Result};
+use crate::source::address::word_without_secrets;
 
 /// A project of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Address {
         let shown = if text.contains('@') {
             "the address".to_owned()
         } else {
-            format!("the address `{text}`")
+            format!("the address `{}`", word_without_secrets(text))
         };
         let mut url =
             Url::parse(text.trim()).map_err(|e| wrong(format!("{shown} is no URL: {e}")))?;

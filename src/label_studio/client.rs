@@ -32,6 +32,9 @@ const DOUBLINGS: u32 = 4;
 /// The longest that a request that only reads waits because the server asks to.
 const MOST_PATIENCE: Duration = Duration::from_mins(5);
 
+/// What stands before the reason why there is no connection, and says no more than that.
+const NO_CONNECTION: &str = "error sending request: client error (Connect): ";
+
 /// The most of an answer that is taken: a page of tasks may be large, but something has to be the end.
 const MOST_ANSWER: usize = 512 * 1024 * 1024;
 
@@ -357,7 +360,13 @@ impl Client {
             // A connection was never made, or the request could not even be put together.
             let certain = e.is_connect() || e.is_builder();
             match failed(e, None) {
-                Failure::Unknown { cause, .. } if certain => Failure::NotSent { cause },
+                Failure::Unknown { cause, .. } if certain => {
+                    let cause = cause.strip_prefix(NO_CONNECTION).unwrap_or(&cause);
+                    let server = self.0.server.origin().ascii_serialization();
+                    Failure::NotSent {
+                        cause: format!("{server}: {cause}"),
+                    }
+                }
                 failure => failure,
             }
         })?;

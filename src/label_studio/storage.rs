@@ -18,6 +18,7 @@ use super::failure::{Failure, Outcome};
 use super::project::{Project, or_default};
 use crate::error::{Code, Error, Result};
 use crate::source::address::without_secrets;
+use crate::wording::{agreeing, counted};
 
 /// The tasks a second that a server was seen to make of a storage's files.
 pub const TASKS_A_SECOND: u64 = 46;
@@ -277,8 +278,11 @@ impl Wanted {
         }
         let there = synced.created + synced.existed;
         if there != tasks {
-            let reason =
-                format!("{tasks} tasks were written, and the sync of storage {id} counts {there}");
+            let reason = format!(
+                "{} {} written, and the sync of storage {id} counts {there}",
+                counted(tasks, "task"),
+                agreeing(tasks, "was", "were")
+            );
             return Err(Error::new(Code::OutcomeUnknown, reason)
                 .help("look whether the server reads the same place, and whether something else writes there"));
         }

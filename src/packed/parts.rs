@@ -10,6 +10,7 @@ use super::manifest::Listed;
 use crate::error::{Code, Error, Result};
 use crate::plan::Tolerance;
 use crate::sink::directory::MANIFEST;
+use crate::wording::{agreeing, counted};
 
 /// Writes the manifest of a run of these parts, in their order. `most`: how many rejects all of them may have.
 ///
@@ -38,8 +39,11 @@ pub fn commit(home: &Home, parts: Vec<Listed>, most: Option<Tolerance>) -> Resul
         records, rejects, ..
     } = manifest;
     if let Some(most) = most.filter(|most| most.exceeded(rejects, records, true)) {
-        let message =
-            format!("{rejects} records were rejected in all parts, the run accepts {most}");
+        let message = format!(
+            "{} {} rejected in all parts, the run accepts {most}",
+            counted(rejects, "record"),
+            agreeing(rejects, "was", "were")
+        );
         return Err(Error::new(Code::TooManyRejects, message)
             .help("mend the source, or accept more of them"));
     }

@@ -33,6 +33,7 @@ use crate::place::{Place, SourceId};
 use crate::plan::{MediaCheck, Sample};
 use crate::read::{Chunk, Start};
 use crate::report::Watch;
+use crate::wording::{agreeing, counted};
 
 /// The thread's name.
 const MEDIA: &str = "sluice-media";
@@ -311,8 +312,9 @@ impl Found {
             Sample::All => (
                 Code::TooManyRejects,
                 format!(
-                    "{} records speak of media that are not there, the run accepts {}; the first: {first}",
-                    self.records.len(),
+                    "{} {} of media that are not there, the run accepts {}; the first: {first}",
+                    counted(self.records.len() as u64, "record"),
+                    agreeing(self.records.len() as u64, "speaks", "speak"),
                     around.plan.max_rejects,
                 ),
                 "mend the addresses, or accept more with `--max-rejects N` or `--max-rejects P%`",

@@ -29,6 +29,7 @@ use crate::source::listed::Sources;
 use crate::source::sniff::Format;
 use crate::source::spool::{self, Spool};
 use crate::source::window::Window;
+use crate::wording::counted;
 
 /// The thread's name.
 const SURVEY: &str = "sluice-survey";
@@ -277,8 +278,9 @@ impl Found {
             return Ok(());
         }
         let message = format!(
-            "{} records cannot be imported, the run accepts {most}; the first: {}",
-            self.faults, fault.reason
+            "{} cannot be imported, the run accepts {most}; the first: {}",
+            counted(self.faults, "record"),
+            fault.reason
         );
         let error = Error::new(Code::TooManyRejects, message).at(|| around.spot(Some(*place)));
         Err(match &fault.help {

@@ -84,12 +84,19 @@ fn refuse_unmarked(head: &[u8]) -> Result<()> {
     .help(format!("name the encoding: `--encoding {like}`")))
 }
 
-/// The encoding that a label such as `latin1` or `shift_jis` names (the labels of the web's Encoding Standard).
+/// The encoding that a label such as `latin1` or `shift_jis` names (the labels of the web's Encoding Standard), or one that
+/// differs from such a label in what is between its letters, as `latin-1` and `utf_8` do.
 ///
 /// # Errors
 /// When no encoding has that label.
 pub fn of_label(label: &str) -> Result<&'static Encoding, String> {
-    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+    let other = |separator: &str| {
+        let label = label.replace(['-', '_', ' '], separator);
+        Encoding::for_label(label.as_bytes())
+    };
+    let encoding = Encoding::for_label(label.as_bytes());
+    let encoding = encoding.or_else(|| other("")).or_else(|| other("-"));
+    encoding.or_else(|| other("_")).ok_or_else(|| {
         format!("`{label}` is no encoding; try utf-8, utf-16le, utf-16be, windows-1252, iso-8859-2, shift_jis, gbk, euc-kr")
     })
 }
@@ -156,5 +163,25 @@ impl Read for Transcode {
         out[..n].copy_from_slice(&waiting[..n]);
         self.given += n;
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_label;
+
+    #[test]
+    fn labels_are_known_however_their_words_are_joined() {
+        for (label, name) in [
+            ("latin1", "windows-1252"),
+            ("latin-1", "windows-1252"),
+            ("Latin_1", "windows-1252"),
+            ("utf_8", "UTF-8"),
+            ("shift-jis", "Shift_JIS"),
+            ("windows 1250", "windows-1250"),
+        ] {
+            assert_eq!(of_label(label).map(|it| it.name()), Ok(name), "{label}");
+        }
+        assert!(of_label("latin-99").is_err() && of_label("").is_err());
     }
 }

@@ -85,27 +85,3 @@ fn pace<S: Serializer>(interval: &Option<Duration>, serializer: S) -> Result<S::
         .map(|time| time.as_secs_f64())
         .serialize(serializer)
 }
-
-/// A word of a command line without its secrets: of addresses neither user nor query is left, whatever signs are in them.
-///
-/// It is stricter than [`without_secrets`](crate::source::address::without_secrets), which looks for addresses in text and
-/// has to guess where they end: a word that has an address in it ends with it.
-#[must_use]
-pub fn word_without_secrets(word: &str) -> String {
-    let Some(first) = word.find("://") else {
-        return word.to_owned();
-    };
-    let end = word[first..]
-        .find(['?', '#'])
-        .map_or(word.len(), |at| first + at);
-    let mut parts = word[..end].split("://");
-    let mut clean = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        // What stands before the last `@` may be a password, whatever signs are in it.
-        let host = part.find('/').unwrap_or(part.len());
-        let user = part[..host].rfind('@').map_or(0, |at| at + 1);
-        clean.push_str("://");
-        clean.push_str(&part[user..]);
-    }
-    clean
-}

@@ -155,7 +155,7 @@ impl Watch {
             let asked = self.media.asked.load(Ordering::Relaxed);
             let dead = self.media.dead.load(Ordering::Relaxed);
             return format!(
-                "looking whether media are there: {} so far, {} are not",
+                "looking whether media are there: {} so far, {} not",
                 HumanCount(asked),
                 HumanCount(dead)
             );

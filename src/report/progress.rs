@@ -17,6 +17,8 @@ use super::eta::Known;
 use super::facts::Facts;
 use super::log::{self, Format};
 
+use crate::wording::counted;
+
 /// How often a bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
@@ -129,7 +131,7 @@ fn look(watch: &Watch, expected: Expectation, how: How, ended: &mpsc::Receiver<(
 
 fn bar(bytes: Option<u64>) -> ProgressBar {
     let template = match bytes {
-        Some(_) => "{bar:24} {decimal_bytes}/{decimal_total_bytes}  {wide_msg}",
+        Some(_) => "{bar:16} {decimal_bytes}/{decimal_total_bytes}  {wide_msg}",
         None => "{spinner} {decimal_bytes}  {wide_msg}",
     };
     let style =
@@ -192,21 +194,30 @@ impl Seen {
 
     /// What stands behind the bar.
     fn message(&self) -> String {
-        let mut message = format!(
-            "{}/s  {} records ({}/s)  {}",
-            DecimalBytes(self.bytes_per_second as u64),
-            HumanCount(self.records),
-            HumanCount(self.records_per_second as u64),
-            counted(self.imports, "import"),
-        );
+        // What a narrow terminal cuts off is what can best be missed.
+        let mut message = self.doing.clone();
         // Writing to a string cannot fail.
-        if self.rejects > 0 {
-            let _ = write!(message, ", {} rejected", HumanCount(self.rejects));
-        }
         if let Some(left) = self.known.left() {
             let _ = write!(message, "  {:#} left", HumanDuration(left));
         }
-        let _ = write!(message, "  {}", self.doing);
+        let _ = write!(
+            message,
+            "  {}  {}",
+            counted(self.records, "record"),
+            counted(self.imports, "import")
+        );
+        if self.rejects > 0 {
+            let _ = write!(message, ", {} rejected", HumanCount(self.rejects));
+        }
+        let (bytes, records) = (self.bytes_per_second as u64, self.records_per_second as u64);
+        if bytes > 0 || records > 0 {
+            let _ = write!(
+                message,
+                "  {}/s, {} records/s",
+                DecimalBytes(bytes),
+                HumanCount(records)
+            );
+        }
         message
     }
 
@@ -223,11 +234,6 @@ impl Seen {
             self.message()
         )
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", HumanCount(count))
 }
 
 impl Watch {
@@ -280,8 +286,8 @@ mod tests {
         // 400 MB are made and not delivered and 1,500 MB are to be made: 38 imports.
         assert_eq!(
             seen().line(),
-            "   60 s  250.00 MB of 1.00 GB read  4.00 MB/s  1,234,567 records (20,000/s)  2 imports, 3 rejected  \
-             19m left  waiting 12 s for the next import slot"
+            "   60 s  250.00 MB of 1.00 GB read  waiting 12 s for the next import slot  19m left  \
+             1,234,567 records  2 imports, 3 rejected  4.00 MB/s, 20,000 records/s"
         );
         let unknown = Seen {
             known: Known {
@@ -291,12 +297,14 @@ mod tests {
             total: None,
             rejects: 0,
             imports: 1,
+            bytes_per_second: 0.0,
+            records_per_second: 0.0,
             doing: "reading".to_owned(),
             ..seen()
         };
         assert_eq!(
             unknown.line(),
-            "   60 s  250.00 MB read  4.00 MB/s  1,234,567 records (20,000/s)  1 import  reading"
+            "   60 s  250.00 MB read  reading  1,234,567 records  1 import"
         );
     }
 

@@ -6,6 +6,7 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use super::Report;
 use crate::decode::Changes;
+use crate::wording::{agreeing, counted};
 
 /// Imports listed by name; all of them stand in the manifest.
 const DELIVERIES_SHOWN: usize = 3;
@@ -19,15 +20,10 @@ pub fn summary(report: &Report, target: &str) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{} records: {} tasks in {} {} ({}), {} rejected",
-        HumanCount(totals.records),
-        HumanCount(totals.tasks),
-        HumanCount(totals.imports),
-        if totals.imports == 1 {
-            "import"
-        } else {
-            "imports"
-        },
+        "{}: {} in {} ({}), {} rejected",
+        counted(totals.records, "record"),
+        counted(totals.tasks, "task"),
+        counted(totals.imports, "import"),
         DecimalBytes(totals.bytes),
         HumanCount(totals.rejects),
     );
@@ -46,8 +42,9 @@ pub fn summary(report: &Report, target: &str) -> String {
     if totals.duplicates > 0 {
         let _ = writeln!(
             text,
-            "  {} records came before and were left out",
-            HumanCount(totals.duplicates)
+            "  {} came before and {} left out",
+            counted(totals.duplicates, "record"),
+            agreeing(totals.duplicates, "was", "were")
         );
         for first in &totals.first_duplicates {
             let _ = writeln!(text, "    {first}");
@@ -64,8 +61,8 @@ pub fn summary(report: &Report, target: &str) -> String {
     for delivery in report.deliveries.iter().take(DELIVERIES_SHOWN) {
         let delivery = &delivery.receipt;
         let (tasks, bytes) = (delivery.import.tasks as u64, delivery.import.bytes as u64);
-        let (tasks, bytes) = (HumanCount(tasks), DecimalBytes(bytes));
-        let _ = writeln!(text, "  {}: {tasks} tasks, {bytes}", delivery.name);
+        let (tasks, bytes) = (counted(tasks, "task"), DecimalBytes(bytes));
+        let _ = writeln!(text, "  {}: {tasks}, {bytes}", delivery.name);
     }
     if report.deliveries.len() > DELIVERIES_SHOWN {
         let _ = writeln!(text, "  ...");

@@ -1,8 +1,12 @@
 //! Addresses of files that a task speaks of: a prefix, and the file's path after it; and how addresses are shown.
 
+mod secrets;
+
 use std::fmt;
 use std::path::{Component, Path};
 use std::str::FromStr;
+
+pub use self::secrets::{shown, without_secrets, word_without_secrets};
 
 use crate::error::{Code, Error};
 use crate::labelling_config::prediction::near::nearest;
@@ -113,62 +117,4 @@ pub fn percent_decode(part: &str) -> Option<Vec<u8>> {
         out.push((high * 16 + low) as u8);
     }
     Some(out)
-}
-
-/// One address without its secrets, whatever signs are in it: no user and password, no query, no fragment.
-#[must_use]
-pub fn shown(address: &str) -> String {
-    let end = address.find(['?', '#']).unwrap_or(address.len());
-    let address = &address[..end];
-    let Some((scheme, rest)) = address.split_once("://") else {
-        return address.to_owned();
-    };
-    // Browsers, and those who write addresses by hand, take a backslash for a slash.
-    let host = rest.find(['/', '\\']).unwrap_or(rest.len());
-    let user = rest[..host].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}", &rest[user..])
-}
-
-/// The text with every address in it cut down to what is no secret: no user and password, no query, no fragment.
-///
-/// An address is what holds `://`, up to white space, a quote, a bracket or the text's end.
-#[must_use]
-pub fn without_secrets(text: &str) -> String {
-    const ENDS: &[char] = &['"', '\'', '`', '<', '>', '(', ')', '{', '}'];
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(scheme) = rest.find("://") {
-        let (before, after) = rest.split_at(scheme + "://".len());
-        clean.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || ENDS.contains(&c))
-            .unwrap_or(after.len());
-        let (address, remainder) = after.split_at(end);
-        let address = address.split(['?', '#']).next().unwrap_or_default();
-        let host = address.find('/').unwrap_or(address.len());
-        clean.push_str(&address[address[..host].rfind('@').map_or(0, |at| at + 1)..]);
-        rest = remainder;
-    }
-    clean.push_str(rest);
-    clean
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn an_address_is_shown_without_its_secrets() {
-        let cases = [
-            ("http://h/a.jpg", "http://h/a.jpg"),
-            ("https://u:p@h:1/a@b.jpg?sig=s#f", "https://h:1/a@b.jpg"),
-            ("https://h/it's.jpg?sig=s", "https://h/it's.jpg"),
-            ("https://u:p'w\"@h", "https://h"),
-            ("s3://b/a#sig", "s3://b/a"),
-            ("/data/local-files/?d=a.jpg", "/data/local-files/"),
-        ];
-        for (address, expected) in cases {
-            assert_eq!(shown(address), expected);
-        }
-    }
 }

@@ -1,28 +1,28 @@
 //! Local files, folders, patterns and standard input: what the words on the command line stand for.
 
+mod stored;
+mod taking;
+
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use globset::GlobBuilder;
 use url::Url;
 use walkdir::WalkDir;
 
-use super::address::{self, Prefix};
-use super::foreign::Foreign;
-use super::kept::Kept;
+pub(super) use self::stored::open_path;
+use self::stored::unreadable;
+pub use self::stored::{Stored, open, open_file};
+pub(super) use self::taking::InFolder;
+pub use self::taking::Taking;
 use super::listed::Sources;
-use super::media;
-use super::redis::values::Values;
+use super::remote::Page;
 use super::remote::bucket::{Address, Bucket};
-use super::remote::{Page, Parts, Remote};
 use super::sniff::Format;
-use super::stdin::Stdin;
 use super::window::Window;
-use super::{Location, Source, archive, redis};
+use super::{Location, Source, address, redis};
 use crate::error::{Code, Error, Fault, Result};
 use crate::place::{SourceId, Spot};
 
@@ -52,29 +52,6 @@ impl Listing {
             ..Listing::default()
         })
     }
-}
-
-/// What becomes of a file in a folder.
-pub(super) enum InFolder {
-    /// It is no data: hidden, a mark of another tool, or what sluice writes beside its imports.
-    Passed,
-    /// Its name tells no format.
-    LeftOut,
-    /// It is read, or spoken of.
-    Taken,
-}
-
-/// How files are to be taken.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taking {
-    /// The format of all files, where their names do not tell it.
-    pub format: Option<Format>,
-    /// What stands before the path of a file in its address.
-    pub prefix: Option<Prefix>,
-    /// Whether objects are spoken of by addresses that are good for so long.
-    pub presign: Option<Duration>,
-    /// The formats whose files are spoken of by their address, besides [`Format::Reference`], and why.
-    pub referred: Vec<(Format, String)>,
 }
 
 /// Lists what `words` stand for, all files by their own names, without addresses: see [`list_as`].
@@ -276,70 +253,6 @@ impl Listing {
     }
 }
 
-impl Taking {
-    /// What becomes of a file of this name in a folder.
-    pub(super) fn in_folder(&self, name: &str) -> InFolder {
-        if name.starts_with(['.', '_']) || matches!(name, "manifest.json" | "rejects.jsonl") {
-            return InFolder::Passed;
-        }
-        let known = match Format::of_name(name) {
-            Some(Format::Reference) => match self.format {
-                None => self.prefix.is_some() || self.presign.is_some(),
-                Some(format) => format == Format::Reference,
-            },
-            format => format.is_some(),
-        };
-        if known || archive::Kind::of_name(name).is_some() {
-            InFolder::Taken
-        } else {
-            InFolder::LeftOut
-        }
-    }
-
-    /// Whether a file whose name tells nothing is media by its content, where media are spoken of.
-    fn is_media_unnamed(&self, path: &Path) -> bool {
-        let name = named(path).to_string_lossy();
-        let unknown = Format::of_name(&name).is_none() && archive::Kind::of_name(&name).is_none();
-        unknown && self.prefix.is_some() && self.format.is_none() && media::is_media(path)
-    }
-
-    /// Why a file of this name is to be spoken of by its address, if it is.
-    pub(super) fn why_referred(&self, name: &str) -> Result<Option<String>> {
-        if archive::Kind::of_name(name).is_some() {
-            // What is said of files is said of its members.
-            return Ok(None);
-        }
-        let format = self.format.or_else(|| Format::of_name(name));
-        let asked = self
-            .referred
-            .iter()
-            .find(|(asked, _)| Some(*asked) == format);
-        match (format, asked) {
-            (_, Some((_, why))) => Ok(Some(why.clone())),
-            (Some(Format::Reference), None) => Ok(Some(
-                "media are not read: a task has their address".to_owned(),
-            )),
-            (None, None) => {
-                Foreign::of_name(name).map_or(Ok(None), |foreign| Err(foreign.refused()))
-            }
-            (Some(_), None) => Ok(None),
-        }
-    }
-
-    /// The error of a file that a task is to speak of by an address that it has not.
-    pub(super) fn no_address(&self, why: &str, name: &str) -> Error {
-        let lines = if self.format.or_else(|| Format::of_name(name)) == Some(Format::Txt) {
-            "; or read each line as an address with `--lines lf`"
-        } else {
-            ""
-        };
-        Error::new(Code::Usage, format!("{why}, and this file has none")).help(format!(
-            "say what stands before its path with `--media-url`: an address such as `https://files.example.com/`, a bucket \
-             such as `s3://bucket/`, or `/data/local-files/?d=` for files that Label Studio serves itself{lines}"
-        ))
-    }
-}
-
 /// The last name in a path.
 fn named(path: &Path) -> &Path {
     path.file_name().map_or(path, Path::new)
@@ -363,116 +276,4 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(paths)
-}
-
-/// A source's bytes as they are stored, from the first to the last.
-pub enum Stored {
-    /// A file in which some can be passed over without being read.
-    File(File),
-    /// Bytes that come one after another: standard input, a pipe.
-    Stream(Box<dyn Read + Send>),
-    /// Bytes that are fetched.
-    Remote(Parts),
-    /// Bytes that came once, and were kept.
-    Kept(Kept),
-}
-
-impl Stored {
-    /// Passes over the next `bytes` bytes, or over all that are left if these are fewer. Gives how many they were.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn pass_over(&mut self, bytes: u64) -> io::Result<u64> {
-        match self {
-            Stored::File(file) => {
-                // A position after the end is as good as any to the file system, and is no place in the source.
-                let (here, end) = (file.stream_position()?, file.metadata()?.len());
-                let passed = bytes.min(end.saturating_sub(here));
-                file.seek(SeekFrom::Start(here + passed))?;
-                Ok(passed)
-            }
-            Stored::Remote(parts) => parts.pass_over(bytes),
-            Stored::Kept(kept) => kept.pass_over(bytes),
-            Stored::Stream(stream) => io::copy(&mut stream.take(bytes), &mut io::sink()),
-        }
-    }
-}
-
-impl Read for Stored {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stored::File(file) => file.read(out),
-            Stored::Stream(stream) => stream.read(out),
-            Stored::Remote(parts) => parts.read(out),
-            Stored::Kept(kept) => kept.read(out),
-        }
-    }
-}
-
-/// Opens a source's bytes as they are stored.
-///
-/// # Errors
-/// When it has vanished since it was listed, or may not be read.
-pub fn open(source: &Source) -> Result<Stored> {
-    match &source.location {
-        Location::Stdin => Ok(Stored::Stream(Box::new(Stdin))),
-        Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
-        Location::Remote(remote) => Ok(Stored::Remote(Parts::new(remote.clone()))),
-        Location::Member(_) => Err(Error::new(
-            Code::Internal,
-            "a member of an archive is not opened alone",
-        )),
-        Location::Batches(_) => Err(Error::new(
-            Code::Internal,
-            "record batches have no bytes to be opened",
-        )),
-        Location::Presigned(object, _) => {
-            let remote = Remote::Object(object.clone());
-            Ok(Stored::Remote(Parts::new(remote)))
-        }
-        Location::Referred => open_file(source).map(Stored::File),
-        Location::File(path) => {
-            let file = open_file(source)?;
-            let about = file.metadata().map_err(|e| unreadable(path, &e))?;
-            Ok(if about.is_file() {
-                Stored::File(file)
-            } else {
-                Stored::Stream(Box::new(file))
-            })
-        }
-    }
-}
-
-/// Opens a source that is a file.
-///
-/// # Errors
-/// As [`open`]; also when it is no file.
-pub fn open_file(source: &Source) -> Result<File> {
-    let Location::File(path) = &source.location else {
-        return Err(Error::new(
-            Code::Format,
-            "this format is read from its end, so it must be a file",
-        )
-        .at(|| Spot::source(&source.name))
-        .help("write standard input to a file first"));
-    };
-    open_path(path)
-}
-
-/// Opens a file.
-///
-/// # Errors
-/// As [`open`].
-pub(super) fn open_path(path: &Path) -> Result<File> {
-    File::open(path).map_err(|e| unreadable(path, &e))
-}
-
-fn unreadable(path: &Path, cause: &io::Error) -> Error {
-    let shown = path.display();
-    match cause.kind() {
-        io::ErrorKind::NotFound => {
-            Error::new(Code::SourceMissing, format!("no such file: `{shown}`"))
-        }
-        _ => Error::new(Code::SourceRead, format!("cannot read `{shown}`: {cause}")),
-    }
 }

@@ -140,7 +140,7 @@ fn the_order_is_that_of_the_archive_and_names_are_those_of_folders() {
         assert_eq!(ran.code(), 0, "{}", ran.stderr);
         assert!(
             ran.stderr.contains(&format!(
-                "left out 1 files whose names tell no format: {kind}/README"
+                "left out 1 file whose name tells no format: {kind}/README"
             )),
             "{}",
             ran.stderr

@@ -165,7 +165,7 @@ fn media_are_addresses_in_the_order_of_their_paths() {
     // Without a prefix they are left out of folders, and that is said.
     let told = place.told(0, &["in"]);
     assert!(
-        told.contains("left out 1 files whose names tell no format: in/what.bin\n"),
+        told.contains("left out 1 file whose name tells no format: in/what.bin\n"),
         "{told}"
     );
     assert!(

@@ -113,8 +113,8 @@ fn found(page: &str, axe: &str, theme: u8) -> Vec<Value> {
         .collect()
 }
 
-/// A page of a real run into the made-up server, and one of a long run with hostile names.
-fn pages() -> [(&'static str, String); 2] {
+/// A page of a real run into the made-up server, one of a long run with hostile names, and one of a bench.
+fn pages() -> [(&'static str, String); 3] {
     let bench = Bench::new();
     bench.write("a.jsonl", lines(0..20_000));
     bench.write("b.jsonl", "{\"text\": tru}\n{\"text\":\"t\"}\n{\"n\":1}\n");
@@ -141,6 +141,7 @@ fn pages() -> [(&'static str, String); 2] {
     let pages = [
         ("real", bench.read("real.html")),
         ("long", page_of_a_long_run()),
+        ("bench", page_of_a_bench(&bench)),
     ];
     for (name, page) in &pages {
         std::fs::write(target().join(format!("{name}.html")), page).expect("a page");
@@ -150,6 +151,56 @@ fn pages() -> [(&'static str, String); 2] {
 
 fn page_of_a_long_run() -> String {
     sluice::report::page::page(&made_up(400, 30))
+}
+
+/// Held against one that was slower in all, and needed less memory.
+fn page_of_a_bench(bench: &Bench) -> String {
+    let words = |more: &[&'static str]| {
+        let ran = bench.sluice(
+            &[
+                &["bench", "--size", "300KB", "--rounds", "5", "--dir", "."][..],
+                &["--max-bytes", "100KB", "--quiet"],
+                more,
+            ]
+            .concat(),
+        );
+        assert_eq!(ran.code(), 0, "{}", ran.stderr);
+    };
+    words(&["--report", "old.json"]);
+    let mut old = bench.json("old.json");
+    for measure in old["measures"].as_array_mut().expect("measures") {
+        let slow = (1..=5).map(|n| f64::from(n) * 1e-3).collect::<Vec<_>>();
+        measure["median"] = 3e-3.into();
+        measure["rounds"] = slow.into();
+    }
+    bench.write("old.json", old.to_string());
+    words(&[
+        "--compare",
+        "old.json",
+        "--report",
+        "bench.html",
+        "--report",
+        "bench.json",
+    ]);
+    let page = bench.read("bench.html");
+    for said in [
+        "Round by round",
+        "worse",
+        "better",
+        "decode and normalize",
+        "p99",
+        "Peak memory",
+        "Not built for speed",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let measures = bench.json("bench.json");
+    let measures = measures["measures"].as_array().expect("measures");
+    for measure in measures {
+        let name = measure["name"].as_str().expect("a name");
+        assert!(page.contains(name), "{name}");
+    }
+    page
 }
 
 #[test]
@@ -175,8 +226,10 @@ fn the_page_is_readable_for_all_and_fits_a_phone() {
                 assert_eq!(one["wide"], one["width"], "{name} scrolls sideways");
             }
         }
-        let (name, page) = &pages[usize::from(number)];
-        for (width, height) in WIDTHS {
+        let all = pages
+            .iter()
+            .flat_map(|page| WIDTHS.map(|width| (page, width)));
+        for ((name, page), (width, height)) in all {
             let picture = target().join(format!("{name}-{width}-{theme}.png"));
             let _ = std::fs::remove_file(&picture);
             let folder = common::temp();

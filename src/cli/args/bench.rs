@@ -63,9 +63,10 @@ pub struct BenchArguments {
     #[arg(long, value_name = "SIZE", default_value_t = MOST_BYTES, value_parser = size)]
     pub max_bytes: usize,
 
-    /// Write what was measured as JSON to FILE, or to standard output, in place of the table, with `-`
+    /// Write what was measured to FILE: a page where its name ends in `.html`, JSON otherwise, and to standard output, in
+    /// place of the table, with `-`; may be given more than once
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub report: Vec<PathBuf>,
 
     /// Say what has changed since this report was written, and whether it is more than noise
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ From a strange file to a finished import:
     sluice plan data.csv --to http://localhost:8080/projects/1
     sluice import data.csv --to http://localhost:8080/projects/1
     sluice runs
+    sluice verify 20260102-030405-abcdef
 
 `sluice COMMAND --help` has examples of each command, `sluice explain CODE` says what an error means.";
 
@@ -93,7 +94,7 @@ pub(super) const BENCH: &str = "\
 Examples:
   How fast is this machine, and is it slower than before?
     sluice bench --size 1MB --rounds 3 --report before.json
-    sluice bench --size 1MB --rounds 3 --compare before.json
+    sluice bench --size 1MB --rounds 3 --compare before.json --report now.html
 
 ";
 

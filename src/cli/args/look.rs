@@ -10,7 +10,7 @@ use super::{FieldArguments, ImportArguments, ReachArguments, ReadingArguments, e
 /// The words and flags of `sluice plan`.
 #[derive(Args, Debug)]
 #[command(mut_arg("json", |json| json.help("Print the plan as JSON")))]
-#[command(after_help = "`sluice plan --help` has examples.", after_long_help = examples::PLAN)]
+#[command(after_help = "`sluice plan --help` has all flags, and examples.", after_long_help = examples::PLAN)]
 pub struct PlanArguments {
     /// Read a sample only, of some N records or of this many bytes such as `64MiB`, and say how far off the estimate may
     /// be
@@ -52,7 +52,7 @@ impl FromStr for Amount {
 
 /// The words and flags of `sluice inspect`.
 #[derive(Args, Debug)]
-#[command(after_help = "`sluice inspect --help` has examples.", after_long_help = examples::INSPECT)]
+#[command(after_help = "`sluice inspect --help` has all flags, and examples.", after_long_help = examples::INSPECT)]
 pub struct InspectArguments {
     /// What to look at: the same words as for `sluice import`
     #[arg(value_name = "SOURCE", required = true)]

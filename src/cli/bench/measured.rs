@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 pub(super) struct Measured {
     version: u32,
     /// That of the sluice that measured.
-    sluice: String,
+    pub(super) sluice: String,
     pub(super) asked: Asked,
     pub(super) tasks: u64,
     pub(super) imports: u64,
@@ -44,11 +44,11 @@ pub(super) struct Asked {
 /// What it ran on, and how it was built.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Machine {
-    os: String,
-    architecture: String,
-    processors: usize,
+    pub(super) os: String,
+    pub(super) architecture: String,
+    pub(super) processors: usize,
     /// Whether it was built for speed.
-    optimized: bool,
+    pub(super) optimized: bool,
 }
 
 /// One number, round by round.
@@ -189,6 +189,12 @@ impl Measured {
         serde_json::to_string_pretty(self)
             .map(|json| json + "\n")
             .map_err(|e| Error::new(Code::Internal, format!("no report: {e}")))
+    }
+
+    /// How many rounds there were.
+    pub(super) fn rounds(&self) -> usize {
+        let rounds = |measure: &Measure| measure.rounds.len();
+        self.measures.iter().map(rounds).max().unwrap_or_default()
     }
 
     /// The measure of that name.

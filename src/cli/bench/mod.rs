@@ -2,6 +2,7 @@
 
 mod compare;
 mod measured;
+mod page;
 mod rounds;
 mod statistics;
 mod told;
@@ -11,7 +12,8 @@ use self::measured::Measured;
 use self::rounds::Workshop;
 use super::args::BenchArguments;
 use super::table::print;
-use crate::error::{Code, Error, Result};
+use super::watching;
+use crate::error::Result;
 use crate::report::log;
 
 /// Runs the command.
@@ -52,23 +54,15 @@ pub fn run(arguments: &BenchArguments) -> Result<u8> {
         rounds.push(round);
     }
     let measured = Measured::of(workshop.asked(), &rounds);
-    let to_stdout = arguments
-        .report
-        .as_deref()
-        .is_some_and(|path| path.as_os_str() == "-");
-    if let Some(path) = arguments.report.as_deref() {
-        let json = measured.to_json()?;
-        if to_stdout {
-            print(&json)?;
+    for path in &arguments.report {
+        let report = if watching::is_page(path) {
+            page::page(&measured, before.as_ref())
         } else {
-            std::fs::write(path, json).map_err(|e| {
-                let shown = path.display();
-                let message = format!("cannot write the report to `{shown}`: {e}");
-                Error::new(Code::TargetWrite, message)
-            })?;
-        }
+            measured.to_json()?
+        };
+        watching::write(path, report.as_bytes())?;
     }
-    if !to_stdout {
+    if arguments.report.iter().all(|path| path.as_os_str() != "-") {
         print(&told::table(&measured, before.as_ref()))?;
     }
     Ok(0)

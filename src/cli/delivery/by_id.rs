@@ -1,7 +1,5 @@
 //! Where a run with an id of the user's begins and ends, for each kind of target; and what the last line tells of any.
 
-use indicatif::HumanCount;
-
 use super::Target;
 use crate::cli::args::DeliveryArguments;
 use crate::cli::last_line::{CameTo, LastLine};
@@ -11,6 +9,7 @@ use crate::packed::manifest::Manifest;
 use crate::plan::Plan;
 use crate::report::Report;
 use crate::report::log;
+use crate::wording::{agreeing, counted};
 
 /// How a run stands before its first byte is read.
 pub(super) enum Standing {
@@ -52,9 +51,11 @@ pub(super) fn stand(
     };
     last.came_to = over.clone();
     if !arguments.watching.quiet {
-        let (run, tasks) = (&plan.run, HumanCount(over.tasks));
+        let (run, tasks) = (&plan.run, over.tasks);
         log::tell(format_args!(
-            "run {run} has brought all {tasks} tasks already: there is nothing to do"
+            "run {run} has brought {} {} already: there is nothing to do",
+            agreeing(tasks, "its", "all"),
+            counted(tasks, "task")
         ));
     }
     Ok(Standing::Over)

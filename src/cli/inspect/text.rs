@@ -6,13 +6,12 @@ use std::fmt::Write as _;
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::paint::{Kind, Paint};
-use crate::cli::plan::text::counted;
-use crate::cli::recorded::quoted;
 use crate::cli::table::{Align, Table};
 use crate::inspect::columns::Column;
 use crate::inspect::fitting::Fitting;
 use crate::inspect::{About, RowGroups};
 use crate::rejects::Rejects;
+use crate::wording::{counted, quoted};
 
 /// Columns that are listed; all of them stand in the JSON.
 const COLUMNS_SHOWN: usize = 50;
@@ -48,17 +47,21 @@ fn one(text: &mut String, about: &About, paint: Paint) {
     }));
     parts.extend(about.bytes.map(|bytes| DecimalBytes(bytes).to_string()));
     let _ = writeln!(text, "  {}", parts.join(", "));
-    let are = about.records_are;
+    // Nothing is said of records that there are none of.
+    let are = match about.records_are {
+        "" => String::new(),
+        are => format!(" ({are})"),
+    };
     let looked_at = counted(about.looked_at, "record");
     let _ = match (about.records, about.all) {
         (Some(records), false) => writeln!(
             text,
-            "  {} ({are}); the first {} were looked at",
+            "  {}{are}; the first {} were looked at",
             counted(records, "record"),
             HumanCount(about.looked_at)
         ),
-        (_, true) => writeln!(text, "  {looked_at} ({are}), all of them looked at"),
-        (None, false) => writeln!(text, "  the first {looked_at} ({are}) were looked at"),
+        (_, true) => writeln!(text, "  {looked_at}{are}, all of them looked at"),
+        (None, false) => writeln!(text, "  the first {looked_at}{are} were looked at"),
     };
     if let Some(groups) = &about.row_groups {
         row_groups(text, groups);

@@ -6,7 +6,6 @@ use indicatif::{DecimalBytes, HumanCount};
 use serde::Serialize;
 
 use super::document::VERSION;
-use super::text::counted;
 use crate::batch::limits::Limits;
 use crate::cli::args::{Amount as Asked, PlanArguments};
 use crate::cli::next;
@@ -17,6 +16,7 @@ use crate::inspect::head::Look;
 use crate::inspect::sample::{Amount, Sample, sample};
 use crate::pipeline;
 use crate::plan::Plan;
+use crate::wording::counted;
 
 /// The document that `--json` prints.
 #[derive(Serialize)]

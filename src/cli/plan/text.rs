@@ -9,6 +9,7 @@ use crate::cli::table::{Align, Table};
 use crate::rejects::Rejects;
 use crate::report::summary::changes;
 use crate::sink::label_studio::spread::ADVISED_TASKS;
+use crate::wording::counted;
 
 /// Sources that are listed; all of them stand in the JSON.
 const SOURCES_SHOWN: usize = 20;
@@ -38,6 +39,12 @@ pub(super) fn text(plan: &Document) -> String {
         }
     }
     imports(&mut text, &plan.imports, plan.bytes);
+    if !plan.projects.is_empty() && plan.imports.count > plan.imports.fewest {
+        let _ = writeln!(
+            text,
+            "  the first to a server are small, until it has shown how much it takes at once"
+        );
+    }
     if let Some(pace) = &plan.pace {
         self::pace(&mut text, pace, plan.imports.fewest);
     }
@@ -54,12 +61,6 @@ pub(super) fn text(plan: &Document) -> String {
     }
     sources(&mut text, plan);
     text
-}
-
-/// A number of things.
-pub(crate) fn counted(number: u64, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} {what}{s}", HumanCount(number))
 }
 
 fn rejects(text: &mut String, plan: &Document) {
@@ -95,10 +96,10 @@ fn imports(text: &mut String, imports: &Imports, bytes: u64) {
     } = imports;
     let _ = writeln!(
         text,
-        "{}, {} together; one holds at most {} tasks and {}; so much fits in {fewest} at the fewest",
+        "{}, {} together; one holds at most {} and {}; so much fits in {fewest} at the fewest",
         counted(*count, "import"),
         DecimalBytes(bytes),
-        HumanCount(*max_tasks as u64),
+        counted(*max_tasks as u64, "task"),
         DecimalBytes(*max_bytes as u64),
     );
     let Some(full) = full.filter(|_| *count > 0) else {

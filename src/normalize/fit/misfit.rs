@@ -3,31 +3,13 @@
 use super::Type;
 use crate::error::{Code, Fault};
 use crate::labelling_config::DataKey;
+use crate::wording::quoted;
 
 /// Fields of a record that are named in a message.
 const SHOWN: usize = 5;
 
 /// From here on two names are taken for spellings of one (Jaro-Winkler; `txt` and `text` have 0.93).
 const SIMILAR: f64 = 0.8;
-
-/// Names that people give to what a tag shows, the likeliest first.
-const TEXT_NAMES: [&str; 10] = [
-    "text",
-    "body",
-    "content",
-    "sentence",
-    "message",
-    "review",
-    "document",
-    "description",
-    "title",
-    "comment",
-];
-
-/// The same for what is referred to.
-const MEDIA_NAMES: [&str; 9] = [
-    "url", "uri", "link", "href", "src", "path", "file", "filename", "key",
-];
 
 /// The fault of a record without a field that is needed; `fields` are the names it has, with their values as JSON.
 #[cold]
@@ -52,16 +34,19 @@ pub(super) fn missing(key: &DataKey, fields: &[(&str, &str)]) -> Fault {
     );
     fault.help(match similar(key, name, fields) {
         Some(field) => format!(
-            "rename it with `--map {name}={field}`, or set such records aside with `--max-rejects`"
+            "rename it with `--map {}`, or set such records aside with `--max-rejects`",
+            quoted(&format!("{name}={field}"))
         ),
         None => format!(
-            "rename a field with `--map {name}=FIELD`, or set such records aside with `--max-rejects`"
+            "rename a field with `--map {}`, or set such records aside with `--max-rejects`",
+            quoted(&format!("{name}=FIELD"))
         ),
     })
 }
 
-/// The field that is most likely meant by one that is needed, if one is; `name` is the first name of the key, and
-/// fields are given with their values as JSON.
+/// The field that is most likely meant by one that is needed, if one is: its name is near, or it is the first that holds
+/// an address where a tag wants one, or there is no other. `name` is the first name of the key, and fields are given with
+/// their values as JSON.
 #[must_use]
 pub fn similar<'a>(key: &DataKey, name: &str, fields: &[(&'a str, &str)]) -> Option<&'a str> {
     let wanted = name.to_lowercase();
@@ -77,21 +62,13 @@ pub fn similar<'a>(key: &DataKey, name: &str, fields: &[(&'a str, &str)]) -> Opt
         key.tag.as_str(),
         "Image" | "Audio" | "AudioPlus" | "Video" | "Pdf" | "PDF" | "TimeSeries"
     );
-    let usual: &[&str] = if media { &MEDIA_NAMES } else { &TEXT_NAMES };
-    let by_name = usual.iter().find_map(|usual| {
-        let mut names = fields.iter().map(|(field, _)| *field);
-        names.find(|field| {
-            let lower = field.to_lowercase();
-            lower == *usual || lower.split(['_', '-', ' ', '.']).any(|word| word == *usual)
-        })
-    });
     let by_value = || {
         let mut fields = fields.iter();
         fields
             .find(|(_, value)| media && value.starts_with('"') && value.contains("://"))
             .map(|(field, _)| *field)
     };
-    match by_name.or_else(by_value) {
+    match by_value() {
         Some(field) => Some(field),
         None => match fields {
             [(only, _)] => Some(only),

@@ -41,6 +41,7 @@ use crate::source::archive::{Archive, Kind, Member, Span, Taken, Whole, spot};
 use crate::source::kept;
 use crate::source::local::{self, Listing, Taking};
 use crate::source::{Location, Source};
+use crate::wording::agreeing;
 
 /// Members of one archive, at most, whether they are read or not.
 pub const MOST_MEMBERS: u64 = 1 << 20;
@@ -259,8 +260,13 @@ fn told(archive: &str, passed_over: &[String]) -> Option<String> {
     };
     let names: Vec<_> = passed_over.iter().take(SHOWN).cloned().collect();
     Some(format!(
-        "passed over {} links, devices and the like in {archive}: {}{more}",
+        "passed over {} {} in {archive}: {}{more}",
         passed_over.len(),
+        agreeing(
+            passed_over.len() as u64,
+            "link, device or the like",
+            "links, devices and the like"
+        ),
         names.join(", ")
     ))
 }

@@ -9,7 +9,7 @@ const MOST_SIGNS: usize = 400;
 
 /// Text from outside, rendered so that it shows what is in it and does nothing: what would be markup is escaped; controls
 /// and signs that turn the direction of text or cannot be seen are shown by their numbers; what is long is cut.
-pub(super) struct Foreign<'a>(pub(super) &'a str);
+pub(crate) struct Foreign<'a>(pub(crate) &'a str);
 
 impl Render for Foreign<'_> {
     fn render_to(&self, buffer: &mut String) {

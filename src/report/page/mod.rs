@@ -1,4 +1,4 @@
-//! The report of a run as one page, for a browser: no script, nothing from outside, light and dark, wide and narrow.
+//! The report of a run, or of a bench, as one page, for a browser: no script, nothing from outside, light and dark, wide and narrow.
 //!
 //! ```text
 //! foreign   names and values from outside, which may hold anything
@@ -22,7 +22,7 @@ use std::time::Duration;
 use indicatif::{DecimalBytes, HumanCount};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::foreign::Foreign;
+pub(crate) use self::foreign::Foreign;
 use super::{Report, Totals, summary};
 
 /// Words of the command that are shown.
@@ -35,6 +35,23 @@ const POLICY: &str =
 /// The page of a report.
 #[must_use]
 pub fn page(report: &Report) -> String {
+    document(
+        &html! { "sluice: run " (Foreign(&report.facts.run)) },
+        &head(report),
+        &html! {
+            (totals(report))
+            (conservation(&report.totals))
+            (imports::section(report))
+            (course::section(report))
+            (rejects(&report.totals))
+            (changes(&report.totals))
+            (facts(report))
+        },
+    )
+}
+
+/// A page: its title, what stands at its head, and its sections.
+pub(crate) fn document(title: &Markup, head: &Markup, sections: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -43,20 +60,12 @@ pub fn page(report: &Report) -> String {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "sluice: run " (Foreign(&report.facts.run)) }
+                title { (title) }
                 style { (PreEscaped(style::STYLE)) }
             }
             body {
-                header { (head(report)) }
-                main {
-                    (totals(report))
-                    (conservation(&report.totals))
-                    (imports::section(report))
-                    (course::section(report))
-                    (rejects(&report.totals))
-                    (changes(&report.totals))
-                    (facts(report))
-                }
+                header { (head) }
+                main { (sections) }
             }
         }
     }
@@ -258,7 +267,7 @@ fn at(part: u64, whole: u64) -> String {
 }
 
 /// A share, for drawing: from 0 to 1000.
-fn of_thousand(share: f64) -> String {
+pub(crate) fn of_thousand(share: f64) -> String {
     format!("{:.2}", share.clamp(0.0, 1.0) * 1e3)
 }
 
@@ -278,7 +287,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A time for people.
-fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let whole = time.as_secs();
     match whole {
@@ -286,7 +295,7 @@ fn time(time: Duration) -> String {
         0 => format!("{:.0} ms", (seconds * 1e3).max(1.0)),
         1..10 => format!("{seconds:.1} s"),
         10..120 => format!("{seconds:.0} s"),
-        120..7_200 => format!("{} min {} s", whole / 60, whole % 60),
+        120..3_600 => format!("{} min {} s", whole / 60, whole % 60),
         _ => format!("{} h {} min", whole / 3_600, whole / 60 % 60),
     }
 }

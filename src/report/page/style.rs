@@ -45,14 +45,18 @@ rect.busy { fill: var(--busy); } rect.input { fill: var(--input); } rect.room { 
 .rows li { display: grid; grid-template-columns: 5rem minmax(0, 1fr) 5rem; align-items: center; gap: .625rem; font-size: .8125rem;
   font-variant-numeric: tabular-nums; }
 .rows .name { text-align: right; color: var(--muted); white-space: nowrap; }
+.rows.wide li { grid-template-columns: 10rem minmax(0, 1fr) 6rem; } .rows.rates li { grid-template-columns: 3rem minmax(0, 1fr) 6rem; }
 .rows + .axis { padding: 0 5.625rem; } .rows .value { white-space: nowrap; }
 .places { margin: 0 0 .5rem; padding-left: 1.125rem; font-size: .9375rem; }
 .help { font-size: .9375rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem 0 .25rem .5rem; border-bottom: 1px solid var(--line); font-weight: 400; }
 th:first-child { text-align: left; padding-left: 0; } tbody th { font-weight: 600; }
+thead th, td { white-space: nowrap; overflow-wrap: normal; }
+.rows + table { margin-top: .75rem; } .figures + .scale, table + .scale { margin-top: .5rem; }
 details { margin-top: .75rem; } summary { cursor: pointer; padding: .25rem 0; }
 @media (max-width: 30rem) { body { padding: .75rem; } .rows li { grid-template-columns: 4.25rem minmax(0, 1fr) 4.25rem; gap: .5rem; }
+  .rows.wide li { grid-template-columns: 5.5rem minmax(0, 1fr) 5.5rem; } .rows.rates li { grid-template-columns: 2rem minmax(0, 1fr) 5.5rem; } .rows.wide .name { white-space: normal; line-height: 1.2; }
   .rows + .axis { padding: 0 4.75rem; }
   table { font-size: .8125rem; } .facts { grid-template-columns: 1fr; gap: 0; } .facts dd { margin-bottom: .5rem; } }
 ";

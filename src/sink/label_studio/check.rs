@@ -13,6 +13,7 @@ use crate::deliver::times::Meter;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, RunLog, State};
 use crate::label_studio::failure::Failure;
+use crate::wording::counted;
 
 /// How often everything is counted until nothing is to be mended any more.
 const MOST_PASSES: u32 = 8;
@@ -70,7 +71,8 @@ impl LabelStudio {
         let (number, sent) = (entry.intent.number, entry.intent.tasks);
         if stored.tasks < sent {
             let text = format!(
-                "import {number} was there with {sent} tasks, and has {} now",
+                "import {number} was there with {}, and has {} now",
+                counted(sent, "task"),
                 stored.tasks
             );
             let id = &log.run().id;

@@ -24,6 +24,7 @@ use crate::label_studio::failure::Failure;
 use crate::label_studio::project::Project;
 use crate::read::seen::Seen;
 use crate::stopwatch::Stopwatch;
+use crate::wording::counted;
 
 /// Characters of an import's digest in its name: enough that no two of a run are alike.
 const NAME_DIGEST: usize = 12;
@@ -157,8 +158,9 @@ impl Sender<'_> {
                 }
                 Ok(uploaded) => {
                     let text = format!(
-                        "the server finds {} tasks in an import of {}",
-                        uploaded.tasks, intent.tasks
+                        "the server finds {} in an import of {}",
+                        counted(uploaded.tasks, "task"),
+                        intent.tasks
                     );
                     return Err(Error::new(Code::ServerRefused, text)
                         .help("its tasks were not made; tell the project's makers which server and version this is"));

@@ -31,6 +31,7 @@ use crate::deliver::times::Outcome;
 use crate::error::{Code, Error, Result};
 use crate::journal::Counts;
 use crate::label_studio::failure::Failure;
+use crate::wording::counted;
 
 /// Failures of one import in a row after which a run gives up, to be gone on with later: with the time between them
 /// doubling to a minute, some ten minutes.
@@ -361,5 +362,10 @@ pub(super) fn told(counts: Counts) -> String {
         annotations,
         predictions,
     } = counts;
-    format!("{tasks} tasks, {annotations} annotations, {predictions} predictions")
+    format!(
+        "{}, {}, {}",
+        counted(tasks, "task"),
+        counted(annotations, "annotation"),
+        counted(predictions, "prediction")
+    )
 }

@@ -20,6 +20,7 @@ use crate::deliver::throttle::Attempt;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Counts, RunState};
 use crate::label_studio::failure::Failure;
+use crate::wording::counted;
 
 /// Failures of one request in a row after which it is given up, to be gone on with later.
 const MOST_FAILURES: u32 = 14;
@@ -167,7 +168,10 @@ async fn delete(target: &Target, id: u64, run: &dyn Run) -> Result<u64> {
         }
         // An answer that says it is done, and tasks that are there: they came from elsewhere meanwhile.
         let failure = outcome.err().unwrap_or_else(|| Failure::Unknown {
-            cause: format!("{} tasks of the file {id} are still there", left.tasks),
+            cause: format!(
+                "of the file {id} there is still {}",
+                counted(left.tasks, "task")
+            ),
             status: None,
             after: Duration::ZERO,
             doubt: true,

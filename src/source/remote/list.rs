@@ -14,6 +14,7 @@ use super::bucket::{Address, Bucket};
 use super::{Object, Page, Remote, failure, thread, web};
 use crate::error::{Code, Error, Result};
 use crate::place::{SourceId, Spot};
+use crate::source::address::word_without_secrets;
 use crate::source::listed::Sources;
 use crate::source::local::{InFolder, Listing, Taking};
 use crate::source::sniff::Format;
@@ -44,7 +45,7 @@ impl Listing {
             self.below(key, &bucket, taking)?;
         }
         if self.sources.len() == before {
-            return Err(Error::new(Code::SourceMissing, format!("nothing to read at `{word}`"))
+            return Err(Error::new(Code::SourceMissing, format!("nothing to read at `{}`", word_without_secrets(word)))
                 .help("name an object, what keys begin with and a `/`, or a pattern: `*` stays between two `/`, `**` crosses them"));
         }
         self.sources.in_order_from(before)
@@ -292,7 +293,11 @@ fn matcher(word: &str, pattern: &str) -> Result<GlobMatcher> {
     glob.map(|glob| glob.compile_matcher()).map_err(|e| {
         Error::new(
             Code::Usage,
-            format!("`{word}` is not a pattern: {}", e.kind()),
+            format!(
+                "`{}` is not a pattern: {}",
+                word_without_secrets(word),
+                e.kind()
+            ),
         )
     })
 }

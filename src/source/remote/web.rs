@@ -13,7 +13,7 @@ use super::body::Body;
 use super::failure;
 use crate::error::{Code, Error, Fault, Result};
 use crate::http::Clients;
-use crate::source::address::without_secrets;
+use crate::source::address::{shown, word_without_secrets};
 
 /// A file as its server described it. There may be many of them.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ impl Page {
             return Ok(None);
         }
         Url::parse(word).map(Some).map_err(|e| {
-            let shown = without_secrets(word);
+            let shown = word_without_secrets(word);
             Error::new(Code::Usage, format!("`{shown}` is no address: {e}"))
         })
     }
@@ -125,7 +125,7 @@ impl fmt::Debug for Page {
 
 /// An address without secrets.
 pub(super) fn name_of(url: &Url) -> String {
-    without_secrets(url.as_str())
+    shown(url.as_str())
 }
 
 /// What all requests go through.
