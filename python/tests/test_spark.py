@@ -41,7 +41,7 @@ def until(true, what, seconds=300):
 class Cluster:
     """Processes that end with the tests, and what they write in their folder."""
 
-    def __init__(self, folder, s3, workers=2):
+    def __init__(self, folder, s3, workers=2, pinned=False):
         self.folder = folder
         self.s3 = s3
         self.processes = []
@@ -66,7 +66,8 @@ class Cluster:
         for number in range(1, workers + 1):
             worker = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1"]
             worker += ["--memory", "1g", "--work-dir", str(folder / f"work{number}"), self.master]
-            self.workers.append(self.start(f"worker{number}", [spark_class, *worker]))
+            pin = ["taskset", "-c", str(number - 1)] if pinned else []
+            self.workers.append(self.start(f"worker{number}", [*pin, spark_class, *worker]))
         until(lambda: self.log("master").count("Registering worker") == workers, "all workers are registered")
 
     def start(self, name, words, **more):
