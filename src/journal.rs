@@ -8,6 +8,7 @@
 //! ([`identity::without_secrets`]).
 
 pub mod claim;
+pub mod copies;
 mod entries;
 pub mod identity;
 mod lock;
@@ -104,7 +105,7 @@ impl Journal {
         make_directory(directory)?;
         let path = directory.join(DATABASE);
         // Held while the database is made or migrated: switching to the write-ahead mode does not wait for others.
-        let _alone = lock::wait(directory, "open")?;
+        let _alone = LockFile::wait(directory, "open")?;
         let new = !path.exists();
         let connection = schema::open(&path).map_err(|trouble| trouble.into_error(&path))?;
         if new {

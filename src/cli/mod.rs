@@ -22,6 +22,7 @@ mod config;
 mod delivery;
 mod file_types;
 mod last_line;
+mod leases;
 mod lists;
 mod next;
 mod plans;

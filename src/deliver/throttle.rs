@@ -3,7 +3,8 @@
 //!
 //! Two things hold it. A file lock per server is taken for an attempt and let go when it is over: so one is in flight,
 //! and a process that is killed holds up nobody. A row in the journal says when the next may start: so the next run
-//! waits too. Both are of one state directory; another machine, or another state directory, is not seen.
+//! waits too. Both are of one state directory; another machine, or another state directory, is not seen, but where a
+//! [`Lease`] holds them off.
 //!
 //! Waiting is by tokio's clock, which no one sets; what outlives the process is by the wall clock, which people and
 //! network time do set. A wall clock that was set back makes nobody wait longer than the wait that was written down.
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
 
+use super::lease::Lease;
 use crate::error::Result;
 pub use crate::journal::{Clock, SystemClock};
 use crate::journal::{Journal, LockFile, Server};
@@ -47,6 +49,7 @@ struct Shared {
     server: String,
     interval: Duration,
     clock: Arc<dyn Clock>,
+    lease: Option<Lease>,
     state: Mutex<State>,
 }
 
@@ -117,6 +120,32 @@ impl Throttle {
         Self::with_clock(journal, server, interval, clock)
     }
 
+    /// The same, where other machines are held off by a lease of the server. What it was found to say of the holder before
+    /// counts as if this machine had done it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn leased(
+        journal: Journal,
+        server: &str,
+        interval: Duration,
+        lease: Lease,
+    ) -> Result<Self> {
+        let (working, pause) = lease.found();
+        let clock = Arc::clone(journal.clock());
+        if working {
+            let now = since_epoch(clock.wall()).div_ceil_ms();
+            journal.update_server(server, |server| server.unanswered_since = Some(now))?;
+        }
+        Ok(Self::made(
+            journal,
+            server,
+            interval,
+            clock,
+            Some((lease, Instant::now() + pause)),
+        ))
+    }
+
     /// The same, by another wall clock.
     #[must_use]
     pub fn with_clock(
@@ -125,9 +154,20 @@ impl Throttle {
         interval: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::made(journal, server, interval, clock, None)
+    }
+
+    fn made(
+        journal: Journal,
+        server: &str,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+        leased: Option<(Lease, Instant)>,
+    ) -> Self {
+        let (lease, not_before) = leased.unzip();
         let state = Mutex::new(State {
             phase: Phase::Idle,
-            not_before: None,
+            not_before,
         });
         let interval = interval.min(LONGEST_INTERVAL);
         Throttle {
@@ -136,6 +176,7 @@ impl Throttle {
                 server: server.to_owned(),
                 interval,
                 clock,
+                lease,
                 state,
             }),
         }
@@ -182,12 +223,20 @@ impl Throttle {
                         unanswered,
                     } => {
                         std::mem::forget(waiting);
-                        return Ok(Some(Attempt {
+                        let attempt = Attempt {
                             shared: Arc::clone(shared),
                             started,
                             unanswered,
                             _lock: lock,
-                        }));
+                        };
+                        let Some(lease) = &shared.lease else {
+                            return Ok(Some(attempt));
+                        };
+                        let announced = pin!(lease.announce());
+                        return match select(stopped.as_mut(), announced).await {
+                            Either::Left(_) => Ok(None),
+                            Either::Right((announced, _)) => announced.map(|()| Some(attempt)),
+                        };
                     }
                     // The lock goes now: one that waits holds up nobody who may start sooner.
                     Claim::Wait(until) => {
@@ -340,6 +389,14 @@ impl Attempt {
         Ok(self)
     }
 
+    /// Makes sure, right before a request, that no other machine may have taken over.
+    ///
+    /// # Errors
+    /// When one may.
+    pub fn check(&self) -> Result<()> {
+        self.shared.lease.as_ref().map_or(Ok(()), Lease::check)
+    }
+
     /// How long it has been on its way.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -355,6 +412,9 @@ impl Attempt {
         let took = self.started.elapsed();
         let shared = &self.shared;
         let pause = retry_after.map(|pause| pause.min(LONGEST_RETRY_AFTER));
+        if let Some(lease) = &shared.lease {
+            lease.answered(pause);
+        }
         if let Some(pause) = pause {
             let mut state = shared.state();
             let pause_ends = Instant::now() + pause;

@@ -72,7 +72,9 @@ impl Home {
         }
     }
 
-    fn key(&self, name: &str) -> String {
+    /// The key of a name in it, in a bucket.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
         match self {
             Home::Prefix(_, prefix) if prefix.is_empty() => name.to_owned(),
             Home::Prefix(_, prefix) if name.is_empty() => prefix.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::target::{Connection, Target};
+use super::target::{Connection, Leases, Target};
 use crate::deliver::throttle::Pace;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, Journal, Run, RunLog};
@@ -37,7 +37,7 @@ impl Recorded {
     pub fn open(journal: &Journal, run: &str, connection: &Connection) -> Result<Self> {
         let log = journal.reopen(run)?;
         let addresses = Self::addresses(journal, log.run())?;
-        let targets = Target::all(&addresses, connection, journal)?;
+        let targets = Target::all(&addresses, connection, journal, &Leases::none(journal))?;
         Ok(Recorded { log, targets })
     }
 
