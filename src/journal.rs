@@ -32,7 +32,7 @@ pub use self::claim::Claim;
 pub use self::identity::{Change, Prefix, SourceIdentity};
 pub use self::lock::LockFile;
 pub use self::log::RunLog;
-pub use self::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State};
+pub use self::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State, one_of};
 pub use self::servers::Server;
 pub use self::world::{Clock, SystemClock, World};
 use crate::error::{Code, Error, Result};
@@ -173,7 +173,9 @@ impl Journal {
         attempt().map_err(|trouble: Trouble| trouble.into_error(&self.path()))
     }
 
-    fn path(&self) -> PathBuf {
+    /// The file of its database.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
         self.shared.directory.join(DATABASE)
     }
 }

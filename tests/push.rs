@@ -10,6 +10,8 @@
     reason = "a test that fails says so"
 )]
 
+#[path = "push/after.rs"]
+mod after;
 #[path = "push/cells.rs"]
 mod cells;
 mod common;

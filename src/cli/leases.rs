@@ -1,14 +1,14 @@
 //! What keeps other machines off the servers that this one imports into, and the journal that they could go on from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::LeaseArguments;
+use super::pushes::Note;
 use crate::deliver::beside::{Beside, COPY, Sign};
 use crate::deliver::cell::Place;
-use crate::deliver::lease::{self, Clocks, Holder, Lease, Record, Terms};
+use crate::deliver::lease::{self, Clocks, Holder, Lease, Record, Terms, digest};
 use crate::error::{Code, Error, Result};
 use crate::journal::Journal;
 use crate::label_studio::address::Address;
@@ -104,23 +104,26 @@ impl Shared {
         pace: &Journal,
         quiet: bool,
     ) -> Result<Journal> {
-        let (Some(Place::Bucket(bucket, prefix)), Some(taken)) = (&self.run, taken) else {
+        let (Some(Place::Bucket(bucket, prefix)), Some(lease), Some(taken)) =
+            (&self.run, &self.lease, taken)
+        else {
             return Ok(pace.clone());
         };
         let servers: Vec<&str> = taken.leases.keys().map(String::as_str).collect();
-        let digest = lease::digest(&servers.join(" "));
+        let digest = digest(&servers.join(" "));
         let prefix = format!("{prefix}/push/{digest}");
         let prefix = prefix.trim_start_matches('/').to_owned();
-        let shown = format!("{}{prefix}/{COPY}", bucket.address());
-        let directory = lease::digest(&shown);
-        let directory: PathBuf = pace.directory().join("push").join(&directory[..32]);
+        let place = Place::Bucket(Arc::clone(bucket), prefix);
+        let note = Note::new(&place, lease);
+        let directory = note.directory(pace);
         if !quiet {
+            let shown = format!("{}/{COPY}", place.shown());
             let here = directory.display();
             log::tell(format_args!(
                 "the run is recorded in {shown}, and on this machine in {here}"
             ));
         }
-        let place = Place::Bucket(Arc::clone(bucket), prefix);
+        note.keep(pace)?;
         Beside::open(place, &directory, taken.sign()?)
     }
 }
@@ -141,7 +144,11 @@ impl Taken {
         }
     }
 
-    fn sign(&self) -> Result<Sign> {
+    /// What its copies of a journal are signed with.
+    ///
+    /// # Errors
+    /// When the leases cannot be asked.
+    pub(super) fn sign(&self) -> Result<Sign> {
         let fences = async {
             let mut all = 0;
             for lease in self.leases.values() {

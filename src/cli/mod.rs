@@ -27,6 +27,7 @@ mod lists;
 mod next;
 mod plans;
 mod predicting;
+mod pushes;
 mod recorded;
 mod run_ids;
 mod server;

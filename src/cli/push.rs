@@ -22,7 +22,7 @@ use crate::source::remote::Wanted;
 use crate::source::sniff::Format;
 
 /// Where the leases of servers are in a bucket.
-const LOCKS: &str = "locks";
+pub(super) const LOCKS: &str = "locks";
 
 /// Runs the command; gives the exit code of a run that came to its end.
 ///

@@ -116,13 +116,7 @@ impl Beside {
                 return Err(pushed(&cell.shown(), Some(&other)));
             }
         }
-        let mut database = there
-            .as_ref()
-            .map(|held| zstd::Decoder::with_buffer(&held.bytes[..]))
-            .transpose()
-            .map_err(|e| no_copy(&cell.shown(), e))?;
-        let database = database.as_mut().map(|reader| reader as &mut dyn io::Read);
-        copies::restore(directory, database)?;
+        restore(there.as_ref(), &cell, directory)?;
         let state = State {
             journal: Kept {
                 cell,
@@ -149,6 +143,17 @@ impl Beside {
         }
         beside.put()?;
         Ok(journal)
+    }
+
+    /// Fetches the journal that lies at a place into a directory, which is made anew, to look at it: nothing that is done
+    /// with it is put back.
+    ///
+    /// # Errors
+    /// When the store or the directory cannot be used, or the copy is none.
+    pub fn look(place: &Place, directory: &Path) -> Result<Journal> {
+        let cell = place.cell(COPY, MOST_COPY)?;
+        restore(read(&cell)?.as_ref(), &cell, directory)?;
+        Journal::open(directory)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -230,6 +235,16 @@ impl Kept {
         self.version = Some(asked(&self.cell, put)?);
         Ok(())
     }
+}
+
+/// Makes a directory anew with the database of a copy, if there is one.
+fn restore(there: Option<&Held>, cell: &Arc<dyn Cell>, directory: &Path) -> Result<()> {
+    let mut database = there
+        .map(|held| zstd::Decoder::with_buffer(&held.bytes[..]))
+        .transpose()
+        .map_err(|e| no_copy(&cell.shown(), e))?;
+    let database = database.as_mut().map(|reader| reader as &mut dyn io::Read);
+    copies::restore(directory, database)
 }
 
 /// What is in a cell.

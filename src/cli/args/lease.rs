@@ -12,7 +12,7 @@ use super::{SERVER, time};
 pub struct LeaseArguments {
     /// Where all machines that import into the same server take its lease, one at a time: a prefix such as
     /// `s3://bucket/locks`, keys such as `redis://HOST:PORT/1?path=locks/`, or a folder. `locks/` in its bucket for what was
-    /// packed in one; none otherwise
+    /// packed in one; for a run that was pushed, where its lease was taken; none otherwise
     #[arg(long, value_name = "WHERE")]
     pub lease: Option<String>,
 

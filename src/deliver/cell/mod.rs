@@ -114,6 +114,19 @@ impl Place {
         }
     }
 
+    /// The word that names it, from wherever it is said; no secrets.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Place::Bucket(bucket, prefix) => format!("{}{prefix}", bucket.address()),
+            Place::Redis(address) => address.to_string(),
+            Place::Folder(folder) => {
+                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                folder.display().to_string()
+            }
+        }
+    }
+
     /// A cell of this name there, of at most so many bytes.
     ///
     /// # Errors
@@ -132,11 +145,7 @@ impl Place {
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Bucket(bucket, prefix) => write!(f, "{bucket:?}{prefix}"),
-            Place::Redis(address) => write!(f, "{address}"),
-            Place::Folder(folder) => write!(f, "{}", folder.display()),
-        }
+        f.write_str(&self.shown())
     }
 }
 
