@@ -1,5 +1,7 @@
 //! The manifest of a target: what a run writes when everything is in, and what is read of it again.
 
+use std::io::{self, BufReader, Read, Seek};
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -146,10 +148,19 @@ impl<More: DeserializeOwned> Listed<More> {
     /// # Errors
     /// When it is no manifest, or of another version.
     pub fn parse(json: &[u8], shown: &str) -> Result<Self> {
+        Self::read(io::Cursor::new(json), shown)
+    }
+
+    /// The same of what need not be in memory: it is read twice.
+    ///
+    /// # Errors
+    /// Those of [`Listed::parse`].
+    pub fn read(json: impl Read + Seek, shown: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Of {
             version: Option<u64>,
         }
+        let mut json = BufReader::new(json);
         let not = |e: serde_json::Error| {
             Error::new(
                 Code::Format,
@@ -157,7 +168,9 @@ impl<More: DeserializeOwned> Listed<More> {
             )
             .help("name what `sluice import --to TARGET` has filled")
         };
-        let Of { version } = serde_json::from_slice(json).map_err(not)?;
+        let Of { version } = serde_json::from_reader(&mut json).map_err(not)?;
+        json.rewind()
+            .map_err(|e| not(serde::de::Error::custom(e)))?;
         match version {
             Some(version) if version != u64::from(VERSION) => Err(Error::new(
                 Code::Format,
@@ -166,7 +179,7 @@ impl<More: DeserializeOwned> Listed<More> {
                 ),
             )
             .help("use the sluice that wrote it")),
-            _ => serde_json::from_slice(json).map_err(not),
+            _ => serde_json::from_reader(json).map_err(not),
         }
     }
 

@@ -42,11 +42,11 @@ impl Packed {
     pub fn open(word: &str) -> Result<Self> {
         let home = Home::of_packed(word)?;
         let shown = home.shown(MANIFEST);
-        let manifest = home.manifest("")?.ok_or_else(|| {
+        let manifest = home.open(MANIFEST)?.ok_or_else(|| {
             Error::new(Code::SourceMissing, format!("no such file: `{shown}`"))
                 .help("name what `sluice import --to TARGET` has filled")
         })?;
-        let manifest = Listed::parse(&manifest, &shown)?;
+        let manifest = Listed::read(manifest, &shown)?;
         manifest.check(&shown)?;
         Ok(Packed { home, manifest })
     }

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use object_store::ObjectMeta;
-
 use super::bucket::Bucket;
 use super::list::tag;
 use super::{Object, Remote};
@@ -23,6 +21,12 @@ pub struct Wanted {
     pub blake3: Box<str>,
 }
 
+/// What a listing says of an object.
+struct There {
+    bytes: u64,
+    version: Option<Box<str>>,
+}
+
 impl Listing {
     /// Some objects below a prefix, in the order in which they are wanted. The prefix is listed once; of each object the
     /// size is compared, and the digest when it is read.
@@ -30,14 +34,18 @@ impl Listing {
     /// # Errors
     /// When one is not there or has another size, or the store cannot be asked.
     pub fn of_wanted(bucket: &Arc<Bucket>, prefix: &str, wanted: &[Wanted]) -> Result<Listing> {
-        let mut there: HashMap<&str, Option<ObjectMeta>> = wanted
+        // No more than is needed of each: there may be a great many.
+        let mut there: HashMap<&str, Option<There>> = wanted
             .iter()
             .map(|wanted| (wanted.key.as_str(), None))
             .collect();
         let mut listing = Listing::default();
         listing.each(prefix.trim_matches('/'), bucket, |_, about| {
             if let Some(slot) = there.get_mut(about.location.as_ref()) {
-                *slot = Some(about);
+                *slot = Some(There {
+                    bytes: about.size,
+                    version: about.e_tag.map(tag),
+                });
             }
             Ok(())
         })?;
@@ -45,8 +53,8 @@ impl Listing {
             let address: Arc<str> = format!("{}{key}", bucket.address()).into();
             let found = there.get(key.as_str()).and_then(Option::as_ref);
             let damaged = match found {
-                Some(about) if about.size == *bytes => None,
-                Some(about) => Some(format!("it has {} bytes, not {bytes}", about.size)),
+                Some(about) if about.bytes == *bytes => None,
+                Some(about) => Some(format!("it has {} bytes, not {bytes}", about.bytes)),
                 None => Some("it is not there".to_owned()),
             };
             if let Some(why) = damaged {
@@ -56,7 +64,7 @@ impl Listing {
                 )
                 .help("pack the sources again, under another prefix; nothing was sent"));
             }
-            let version = found.and_then(|about| about.e_tag.clone()).map(tag);
+            let version = found.and_then(|about| about.version.clone());
             let remote = Remote::Object(Object {
                 bucket: Arc::clone(bucket),
                 address: Arc::clone(&address),
