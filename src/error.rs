@@ -119,6 +119,8 @@ codes! {
     Spill = "spill",
     /// A signal stopped the run.
     Interrupted = "interrupted",
+    /// Another sluice may import into the server now, and this one may not.
+    Lease = "lease",
     /// The record of runs and imports cannot be read or written, or does not allow what was to be recorded.
     Journal = "journal",
     /// A mistake in sluice itself.
@@ -139,7 +141,7 @@ impl Code {
         match self {
             Code::Usage | Code::DataKey | Code::TargetNotEmpty => 2,
             Code::TooManyRejects => 4,
-            Code::ServerUnreachable => 5,
+            Code::ServerUnreachable | Code::Lease => 5,
             Code::Unauthorized => 6,
             Code::OutcomeUnknown => 7,
             Code::Interrupted => 130,

@@ -8,6 +8,7 @@
 //! ([`identity::without_secrets`]).
 
 pub mod claim;
+pub mod copies;
 mod entries;
 pub mod identity;
 mod lock;
@@ -31,7 +32,7 @@ pub use self::claim::Claim;
 pub use self::identity::{Change, Prefix, SourceIdentity};
 pub use self::lock::LockFile;
 pub use self::log::RunLog;
-pub use self::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State};
+pub use self::run::{Counts, Entry, Intent, ResumePoint, Run, RunState, State, one_of};
 pub use self::servers::Server;
 pub use self::world::{Clock, SystemClock, World};
 use crate::error::{Code, Error, Result};
@@ -104,7 +105,7 @@ impl Journal {
         make_directory(directory)?;
         let path = directory.join(DATABASE);
         // Held while the database is made or migrated: switching to the write-ahead mode does not wait for others.
-        let _alone = lock::wait(directory, "open")?;
+        let _alone = LockFile::wait(directory, "open")?;
         let new = !path.exists();
         let connection = schema::open(&path).map_err(|trouble| trouble.into_error(&path))?;
         if new {
@@ -172,7 +173,9 @@ impl Journal {
         attempt().map_err(|trouble: Trouble| trouble.into_error(&self.path()))
     }
 
-    fn path(&self) -> PathBuf {
+    /// The file of its database.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
         self.shared.directory.join(DATABASE)
     }
 }

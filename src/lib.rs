@@ -35,7 +35,18 @@
 //! texts are to be put in the place of their addresses, a thread between the pool and the batcher has [`fetch`] get them.
 //!
 //! A run that was packed into a folder or a bucket lies there with a manifest, which alone says what counts of it: [`packed`]
-//! writes it, joins those of several processes, and reads it again to send what was packed.
+//! writes it, joins those of several processes, and reads it again to send what was packed. Many machines pack, and one at
+//! a time pushes into a server, which has its lease:
+//!
+//! ```text
+//!   machine 1 ─ import --shard ─┐                  bucket                      machine A ─ push ─┐
+//!   machine 2 ─ import --shard ─┼─▶ imports, manifest ───────────────────────▶   the lease held  ├─▶ server, one import
+//!   machine N ─ import --shard ─┘   push/…: the run's journal ◀── each record ──                 │   an interval
+//!                                   locks/…: the server's lease ◀─ renewed ────                  │
+//!                                                └── expired: whoever waits ─▶ machine B ─ push ─┘
+//! ```
+//!
+//! [`deliver::lease`] says why no two ever have it, [`deliver::beside`] why nothing is sent twice.
 //!
 //! [`inspect`] reads the heads of sources by the same rooms up to `batch`, and sends nothing.
 //!

@@ -27,6 +27,7 @@ fn source(
         bucket: Arc::clone(bucket),
         address: Arc::clone(&name),
         bytes,
+        blake3: version.clone().map(Into::into),
         version: version.map(Into::into),
     };
     let (location, bytes, address) = match kind {

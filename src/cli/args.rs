@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod examples;
 mod help;
+mod lease;
 mod look;
 mod packed;
 mod runs;
@@ -21,6 +22,7 @@ pub use self::bench::{BenchArguments, BenchTarget};
 pub use self::config::{ConfigArguments, ConfigCommand, ConfigShowArguments};
 pub(super) use self::help::for_people;
 pub use self::help::{CompletionsArguments, ExplainArguments, ManArguments};
+pub use self::lease::LeaseArguments;
 pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
 pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, VerifyArguments};
@@ -410,6 +412,10 @@ pub struct DeliveryArguments {
     /// All words of the command line, what the environment and a file add to it included.
     #[arg(skip)]
     pub words: Vec<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub lease: LeaseArguments,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

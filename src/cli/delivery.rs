@@ -11,6 +11,7 @@ use std::time::Instant;
 use self::by_id::Standing;
 use super::args::{DeliveryArguments, ReachArguments, ServerArguments};
 use super::last_line::LastLine;
+use super::leases::{Shared, Taken};
 use super::server::{self, Access};
 use super::watching::{self, Watchers};
 use crate::batch::limits::{ARRAY, Framing, LINES};
@@ -24,6 +25,7 @@ use crate::plan::shard::Shard;
 use crate::report::{Report, Totals, Watch, log};
 use crate::sink::directory::Directory;
 use crate::sink::label_studio::spread::{ADVISED_TASKS, Spread};
+use crate::sink::label_studio::target::Leases;
 use crate::sink::label_studio::{Asked, LabelStudio};
 use crate::sink::objects::{Layout, Objects};
 use crate::sink::redis::Redis;
@@ -152,7 +154,13 @@ impl Named {
         }
     }
 
-    fn open(self, arguments: &DeliveryArguments, place: Placing, plan: &Plan) -> Result<Target> {
+    fn open(
+        self,
+        arguments: &DeliveryArguments,
+        place: Placing,
+        shared: &Shared,
+        plan: &Plan,
+    ) -> Result<(Target, Option<Taken>)> {
         let Placing {
             overwrite, layout, ..
         } = place;
@@ -163,7 +171,8 @@ impl Named {
             )
             .help("name a bucket, a folder or a Redis with `--to`, such as `s3://bucket/prefix`"));
         }
-        Ok(match self {
+        let mut taken = None;
+        let target = match self {
             Named::Objects(address) => {
                 let objects = Objects::new(&address, layout, overwrite, &plan.run)?;
                 if !arguments.watching.quiet {
@@ -193,7 +202,13 @@ impl Named {
                 let most = plan.limits.all();
                 let connection = projects.access(reach)?.connection(*interval, most);
                 let addresses = projects.addresses;
-                let journal = server::journal(&reach.state)?;
+                let pace = server::journal(&reach.state)?;
+                let quiet = arguments.watching.quiet;
+                taken = shared.take(&addresses, *interval, &arguments.lease, quiet)?;
+                let journal = shared.journal(taken.as_ref(), &pace, quiet)?;
+                let leases = taken
+                    .as_ref()
+                    .map_or_else(|| Leases::none(&pace), |taken| taken.leases(&pace));
                 let several = (addresses.len() > 1).then_some(ADVISED_TASKS);
                 let asked = Asked {
                     run: plan.run.clone(),
@@ -208,10 +223,12 @@ impl Named {
                     again: *again,
                     accept_changed_sources: *accept_changed_sources,
                 };
-                let projects = LabelStudio::new(&addresses, &connection, journal, asked)?;
+                let projects =
+                    LabelStudio::leased(&addresses, &connection, journal, asked, leases)?;
                 Target::LabelStudio(Box::new(projects))
             }
-        })
+        };
+        Ok((target, taken))
     }
 }
 
@@ -251,6 +268,8 @@ pub(super) struct Delivery<'a> {
     pub(super) to: &'a [String],
     /// How it is placed there.
     pub(super) placing: Placing,
+    /// What other machines share in it.
+    pub(super) shared: Shared,
     /// How it is delivered.
     pub(super) arguments: &'a DeliveryArguments,
     /// What is told of it at the end.
@@ -268,13 +287,14 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
         named,
         to,
         placing,
+        shared,
         arguments,
         last,
     } = delivery;
     let caller = &arguments.server.reach.caller;
     watching::check_reports(&arguments.watching.report)?;
     let plan = Arc::new(by_id::named(plan, arguments));
-    let mut target = named.open(arguments, placing, &plan)?;
+    let (mut target, leases) = named.open(arguments, placing, &shared, &plan)?;
     let Standing::ToDo(taken) = by_id::stand(arguments, &plan, &mut target, last)? else {
         return Ok((0, last.came_to.tasks));
     };
@@ -294,6 +314,8 @@ pub(super) fn run(delivery: Delivery<'_>) -> Result<(u8, u64)> {
     let Outcome { receipts, error } =
         pipeline::run_ended_by(&plan, target.sink(), &watch, &caller.ends());
     drop(watchers);
+    // Given back at once, so that the next need not wait.
+    drop(leases);
 
     if let Target::LabelStudio(projects) = &*target {
         projects.run_id().clone_into(&mut facts.run);

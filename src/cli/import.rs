@@ -11,6 +11,7 @@ use super::config::{self, Known};
 use super::delivery::{self, Delivery, Named, Placing};
 use super::file_types;
 use super::last_line::LastLine;
+use super::leases::Shared;
 use super::lists;
 use super::plans::Fields;
 use super::sync::{self, Sync};
@@ -64,6 +65,7 @@ fn begin(arguments: &ImportArguments, last: &mut LastLine) -> Result<u8> {
             layout: arguments.layout,
             part: false,
         },
+        shared: Shared::asked(&arguments.delivery.lease)?,
         arguments: &arguments.delivery,
         last,
     })?;

@@ -11,6 +11,7 @@ use super::config::{self, Known};
 use super::delivery::{self, Delivery, Named, Placing};
 use super::import;
 use super::last_line::LastLine;
+use super::leases::Shared;
 use super::run_ids;
 use crate::error::{Code, Error, Result};
 use crate::labelling_config::LabellingConfig;
@@ -114,6 +115,7 @@ impl Ready {
                     layout: arguments.layout,
                     part: *part,
                 },
+                shared: Shared::asked(&arguments.delivery.lease)?,
                 arguments: &arguments.delivery,
                 last,
             });

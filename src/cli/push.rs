@@ -1,21 +1,30 @@
 //! `sluice push`: sends imports packed earlier.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::PushArguments;
 use super::delivery::{self, Delivery, Named, Placing};
 use super::last_line::LastLine;
+use super::leases::Shared;
 use super::plans::Fields;
-use crate::batch::limits::{Framing, Limits};
+use crate::batch::limits::{Framing, Limits, MOST_BYTES};
+use crate::deliver::cell::Place;
 use crate::error::{Code, Error, Result};
-use crate::packed::Packed;
+use crate::packed::home::Home;
+use crate::packed::manifest::{Imported, Nothing};
+use crate::packed::{AGAIN, Packed};
 use crate::plan::Plan;
 use crate::read::Reading;
 use crate::report::log;
 use crate::source::address::word_without_secrets;
-use crate::source::local;
+use crate::source::local::{self, Listing};
+use crate::source::remote::Wanted;
 use crate::source::sniff::Format;
 use crate::wording::counted;
+
+/// Where the leases of servers are in a bucket.
+pub(super) const LOCKS: &str = "locks";
 
 /// Runs the command; gives the exit code of a run that came to its end.
 ///
@@ -50,14 +59,25 @@ fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
             counted(packed.len() as u64, "import")
         ));
     }
-    packed.check()?;
+    if let Home::Folder(_) = packed.home() {
+        packed.check()?;
+    }
     let plan = plan(arguments, &packed, named.framing())?;
+    let mut shared = Shared::asked(&arguments.delivery.lease)?;
+    if let Home::Prefix(bucket, prefix) = packed.home() {
+        // Whatever was packed there, and wherever in it: who pushes from this bucket takes the same leases.
+        let locks = Place::Bucket(Arc::clone(bucket), LOCKS.to_owned());
+        shared.lease.get_or_insert(locks);
+        shared.run = Some(Place::Bucket(Arc::clone(bucket), prefix.clone()));
+    }
+    drop(packed);
     delivery::run(Delivery {
         started,
         plan,
         named,
         to: &arguments.to,
         placing: Placing::default(),
+        shared,
         arguments: &arguments.delivery,
         last,
     })
@@ -70,16 +90,41 @@ fn begin(arguments: &PushArguments, last: &mut LastLine) -> Result<u8> {
 /// When one is not there, or the words ask for what cannot be.
 pub(super) fn plan(arguments: &PushArguments, packed: &Packed, framing: Framing) -> Result<Plan> {
     let PushArguments { limits, .. } = arguments;
-    let words: Vec<String> = packed
-        .imports()
-        .iter()
-        .map(|import| packed.home().shown(&import.name))
-        .collect();
-    let listing = local::list(&words)?;
+    let listing = match packed.home() {
+        Home::Folder(_) => {
+            let words = packed.imports().iter();
+            let words: Vec<String> = words
+                .map(|import| packed.home().shown(&import.name))
+                .collect();
+            local::list(&words)?
+        }
+        // Their sizes are compared here, and their digests when they are read.
+        Home::Prefix(bucket, prefix) => Listing::of_wanted(bucket, prefix, &wanted(packed)?)?,
+    };
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
     let reading = Reading {
         format: Some(Format::Json),
         ..limits.reading()
     };
     Ok(limits.plan(listing, reading, Fields::default(), bounds))
+}
+
+/// The objects that a manifest names.
+///
+/// # Errors
+/// When one is larger than any import.
+fn wanted(packed: &Packed) -> Result<Vec<Wanted>> {
+    let wanted = |import: &Imported<Nothing>| {
+        if import.bytes > MOST_BYTES as u64 {
+            let (shown, bytes) = (packed.home().shown(&import.name), import.bytes);
+            let text = format!("`{shown}` is not what any import is: it has {bytes} bytes");
+            return Err(Error::new(Code::Format, text).help(AGAIN));
+        }
+        Ok(Wanted {
+            key: packed.home().key(&import.name),
+            bytes: import.bytes,
+            blake3: import.blake3.as_str().into(),
+        })
+    };
+    packed.imports().iter().map(wanted).collect()
 }

@@ -3,9 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::args::{RunsArguments, RunsCommand};
+use super::args::{RunsArguments, RunsCommand, StateArguments};
+use super::pushes::{self, Known};
 use super::recorded::Words;
-use super::server;
 use super::table::{Align, Table, print};
 use crate::error::Result;
 use crate::journal::{Entry, Journal, Run, RunState, State};
@@ -21,19 +21,18 @@ pub fn run(arguments: &RunsArguments) -> Result<u8> {
         None => (None, &arguments.told),
         Some(RunsCommand::Show { run, told }) => (Some(run), told),
     };
-    let journal = server::journal(&told.state)?;
     let text = match (of, told.json) {
-        (None, false) => listing(&journal)?,
+        (None, false) => listing(&all(&told.state)?)?,
         (None, true) => {
-            let mut all = Vec::new();
-            for run in journal.runs()? {
-                all.push(run_json(&run, &journal.imports(&run.id)?));
+            let mut told_all = Vec::new();
+            for (run, journal) in all(&told.state)? {
+                told_all.push(run_json(&run, &journal.imports(&run.id)?));
             }
-            pretty(&Value::Array(all))
+            pretty(&Value::Array(told_all))
         }
-        (Some(id), false) => one(&journal, id)?,
+        (Some(id), false) => one(&pushes::find(&told.state, id)?)?,
         (Some(id), true) => {
-            let run = journal.find_run(id)?;
+            let Known { run, journal, .. } = pushes::find(&told.state, id)?;
             let imports = journal.imports(&run.id)?;
             let mut about = run_json(&run, &imports);
             about["deliveries"] = imports.iter().map(import_json).collect();
@@ -45,7 +44,18 @@ pub fn run(arguments: &RunsArguments) -> Result<u8> {
     Ok(0)
 }
 
-fn listing(journal: &Journal) -> Result<String> {
+/// All runs that this machine knows of, in the order they began.
+fn all(state: &StateArguments) -> Result<Vec<(Run, Journal)>> {
+    let mut all = Vec::new();
+    for (journal, _) in pushes::journals(state)? {
+        let runs = journal.runs()?;
+        all.extend(runs.into_iter().map(|run| (run, journal.clone())));
+    }
+    all.sort_by_key(|(run, _)| run.created);
+    Ok(all)
+}
+
+fn listing(runs: &[(Run, Journal)]) -> Result<String> {
     let mut table = Table::new(&[
         ("RUN", Align::Left),
         ("STATE", Align::Left),
@@ -54,9 +64,9 @@ fn listing(journal: &Journal) -> Result<String> {
         ("BEGAN", Align::Left),
         ("TARGET", Align::Left),
     ]);
-    for run in journal.runs()? {
+    for (run, journal) in runs {
         let imports = journal.imports(&run.id)?;
-        let (tasks, delivered) = delivered(&run, &imports);
+        let (tasks, delivered) = delivered(run, &imports);
         let cells = vec![
             run.id.clone(),
             run.state.to_string(),
@@ -65,29 +75,29 @@ fn listing(journal: &Journal) -> Result<String> {
             time(run.created),
             run.target.clone(),
         ];
-        table.row(cells, go_on(&run).map(|how| format!("to go on: {how}")));
+        table.row(cells, go_on(run).map(|how| format!("to go on: {how}")));
     }
     Ok(table.text())
 }
 
-fn one(journal: &Journal, id: &str) -> Result<String> {
-    let run = journal.find_run(id)?;
+fn one(known: &Known) -> Result<String> {
+    let Known { run, journal, .. } = known;
     let id = &*run.id;
     let imports = journal.imports(id)?;
-    let (tasks, delivered) = delivered(&run, &imports);
+    let (tasks, delivered) = delivered(run, &imports);
     let mut lines = vec![
         format!("run      {id}"),
         format!("state    {}", run.state),
         format!("tasks    {tasks} in {}", counted(delivered, "import")),
         format!("began    {}", time(run.created)),
     ];
-    for target in targets(&run) {
+    for target in targets(run) {
         lines.push(format!("target   {target}"));
     }
-    if let Some(words) = Words::of(&run) {
+    if let Some(words) = Words::of(run) {
         lines.push(format!("command  {}", words.command()));
     }
-    if let Some(how) = go_on(&run) {
+    if let Some(how) = go_on(run) {
         lines.push(format!("go on    {how}"));
     }
     if let Some(rejects) = rejects(journal, id) {

@@ -6,14 +6,13 @@ use serde_json::{Value, json};
 
 use super::args::{ReachArguments, StateArguments};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS, Wanted};
-use crate::error::{Code, Error, Result};
-use crate::journal::{DATABASE, Journal, Run, state_directory};
+use crate::error::Result;
+use crate::journal::{DATABASE, Journal, state_directory};
 use crate::label_studio::address::Address;
 use crate::label_studio::settings::Settings;
 use crate::label_studio::token::Token;
 use crate::report::log;
 use crate::sink::label_studio::LabelStudio;
-use crate::sink::label_studio::recorded::Recorded;
 use crate::sink::label_studio::target::Connection;
 use crate::source::address::word_without_secrets;
 use crate::source::redis;
@@ -76,23 +75,6 @@ pub(super) fn journal(arguments: &StateArguments) -> Result<Journal> {
     Journal::open(&std::path::absolute(&directory).unwrap_or(directory))
 }
 
-/// The run of this id, or the only one whose id starts so, if its imports are in projects.
-///
-/// # Errors
-/// When there is none, or not one alone; when it filled something else.
-pub(super) fn run_into_projects(journal: &Journal, start: &str) -> Result<Run> {
-    let run = journal.find_run(start)?;
-    if run.is_into_projects() {
-        return Ok(run);
-    }
-    let (id, target) = (&run.id, &run.target);
-    Err(Error::new(
-        Code::Usage,
-        format!("run `{id}` went to `{target}`, and only projects of Label Studio can be asked what they have"),
-    )
-    .help("the manifest of a folder or a bucket says what it holds"))
-}
-
 /// What was learned of how much a server bears, if anything was: nothing is written, and no journal made.
 ///
 /// # Errors
@@ -108,23 +90,20 @@ pub(super) fn learned(arguments: &StateArguments, key: &str) -> Result<Option<Va
     Ok(journal(arguments)?.server(key)?.sizing)
 }
 
-/// Takes a recorded run in hand, and its projects' servers.
+/// How the servers of a recorded run are reached.
 ///
 /// # Errors
-/// When there is no such run, another process has it, or there is no token.
-pub(super) fn recorded(
+/// When there is no token.
+pub(super) fn connection(
     reach: &ReachArguments,
     interval: Duration,
-    journal: &Journal,
-    run: &str,
-) -> Result<Recorded> {
-    let addresses = Recorded::addresses(journal, &journal.known_run(run)?)?;
+    addresses: &[Address],
+) -> Result<Connection> {
     let most = Wanted {
         tasks: MOST_TASKS,
         bytes: MOST_BYTES,
     };
-    let connection = Access::new(reach, &addresses)?.connection(interval, most);
-    Recorded::open(journal, run, &connection)
+    Ok(Access::new(reach, addresses)?.connection(interval, most))
 }
 
 /// What a run is to be known by later: the words it was asked for with, and where. Addresses lose their secrets.

@@ -4,9 +4,8 @@ use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use super::args::UndoArguments;
-use super::server;
+use super::pushes;
 use crate::error::{Code, Error, Result};
-use crate::journal::RunState;
 use crate::pipeline::alone;
 use crate::report::log;
 use crate::sink::label_studio::undo::Holding;
@@ -17,11 +16,15 @@ use crate::wording::counted;
 /// # Errors
 /// When there is no such run, nobody agreed, or the server fails for long.
 pub fn run(arguments: &UndoArguments) -> Result<u8> {
-    let UndoArguments { run, yes, reach } = arguments;
-    let journal = server::journal(&reach.state)?;
-    let found = server::run_into_projects(&journal, run)?;
-    let run = &found.id;
-    if found.state == RunState::Undone {
+    let UndoArguments {
+        run,
+        yes,
+        lease,
+        reach,
+    } = arguments;
+    let known = pushes::find(&reach.state, run)?.into_projects()?;
+    let run = &known.run.id.clone();
+    if known.is_undone() {
         log::tell(format_args!("run {run} was taken back already"));
         return Ok(0);
     }
@@ -33,7 +36,7 @@ pub fn run(arguments: &UndoArguments) -> Result<u8> {
         )
         .help("agree to it with `--yes`"));
     }
-    let mut recorded = server::recorded(reach, Duration::ZERO, &journal, run)?;
+    let (mut recorded, _leases) = known.in_hand(reach, Duration::ZERO, lease)?;
     let holdings = alone(async |_| recorded.holdings().await)?;
     log::tell(format_args!("{}", told(run, &holdings)));
     if !yes && !agreed()? {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::args::{ServerArguments, VerifyArguments};
 use super::caller::Caller;
+use super::leases::Taken;
+use super::pushes;
 use super::recorded::Words;
-use super::server;
 use super::table::{Align, Table, print};
 use crate::error::{Code, Error, Result};
 use crate::journal::{Change, Counts, RunLog, RunState};
@@ -37,6 +38,8 @@ pub fn run(arguments: &VerifyArguments) -> Result<u8> {
 /// What there is of a run.
 pub struct Found {
     recorded: Recorded,
+    /// Given back when this is dropped.
+    _leases: Option<Taken>,
     plan: Option<Arc<Plan>>,
     repair: bool,
     /// Its imports, counted.
@@ -54,18 +57,25 @@ pub fn look(arguments: &VerifyArguments) -> Result<Found> {
         run,
         deep,
         repair,
+        lease,
         server: ServerArguments { interval, reach },
     } = arguments;
-    let journal = server::journal(&reach.state)?;
-    let found = server::run_into_projects(&journal, run)?;
-    let run = &found.id;
-    if found.state == RunState::Undone {
-        return Err(Error::new(
+    let known = pushes::find(&reach.state, run)?.into_projects()?;
+    let run = known.run.id.clone();
+    let undone = || {
+        Error::new(
             Code::Usage,
             format!("run `{run}` was taken back: there is nothing to verify"),
-        ));
+        )
+    };
+    if known.is_undone() {
+        return Err(undone());
     }
-    let recorded = server::recorded(reach, *interval, &journal, run)?;
+    let (recorded, leases) = known.in_hand(reach, *interval, lease)?;
+    // Another machine may have done that since.
+    if recorded.log().run().state == RunState::Undone {
+        return Err(undone());
+    }
     let plan = if *deep {
         Some(Arc::new(plan_of(recorded.log())?))
     } else {
@@ -94,6 +104,7 @@ pub fn look(arguments: &VerifyArguments) -> Result<Found> {
     }
     Ok(Found {
         recorded,
+        _leases: leases,
         plan,
         repair: *repair,
         counted,

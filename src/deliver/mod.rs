@@ -3,6 +3,9 @@
 //! **Waits on** the sink, and on nothing else: this is the backpressure.
 //! **To add one:** what happens around every delivery of a kind of target is a file here, such as [`throttle`].
 
+pub mod beside;
+pub mod cell;
+pub mod lease;
 pub mod sizing;
 pub mod throttle;
 pub mod times;

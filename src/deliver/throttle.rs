@@ -3,12 +3,15 @@
 //!
 //! Two things hold it. A file lock per server is taken for an attempt and let go when it is over: so one is in flight,
 //! and a process that is killed holds up nobody. A row in the journal says when the next may start: so the next run
-//! waits too. Both are of one state directory; another machine, or another state directory, is not seen.
+//! waits too. Both are of one state directory; another machine, or another state directory, is not seen, but where a
+//! [`Lease`] holds them off.
 //!
 //! Waiting is by tokio's clock, which no one sets; what outlives the process is by the wall clock, which people and
 //! network time do set. A wall clock that was set back makes nobody wait longer than the wait that was written down.
 
-use std::fmt;
+mod pace;
+mod written;
+
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,9 +19,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
 
+pub use self::pace::Pace;
+use self::written::{milliseconds, since_epoch, wait};
+use super::lease::Lease;
 use crate::error::Result;
 pub use crate::journal::{Clock, SystemClock};
-use crate::journal::{Journal, LockFile, Server};
+use crate::journal::{Journal, LockFile};
 
 /// Between the starts of two imports, unless the user asks for another: "one import per 30 seconds will work without
 /// overloads", Label Studio's import guide.
@@ -33,9 +39,6 @@ const LONGEST_INTERVAL: Duration = Duration::from_hours(366 * 24);
 /// The longest `Retry-After` that is believed. A day is longer than any maintenance; a mistyped date is not.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// A written time that is so much further ahead than it can be was written by another clock; less is rounding.
-const CLOCK_TOLERANCE_MS: i64 = 1_000;
-
 /// Paces the imports to one server.
 #[derive(Clone)]
 pub struct Throttle {
@@ -47,6 +50,7 @@ struct Shared {
     server: String,
     interval: Duration,
     clock: Arc<dyn Clock>,
+    lease: Option<Lease>,
     state: Mutex<State>,
 }
 
@@ -62,39 +66,6 @@ enum Phase {
     Waiting { until: Instant },
     Elsewhere { since: Instant },
     Working { since: Instant },
-}
-
-/// What a throttle is doing, in words for the progress line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// No import is asked for.
-    Idle,
-    /// An import is ready, and starts in so long.
-    Waiting(Duration),
-    /// An import is ready; another one is on its way to this server, and has been waited for so long.
-    Elsewhere(Duration),
-    /// An import is on its way, for so long.
-    Working(Duration),
-}
-
-impl fmt::Display for Pace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Pace::Idle => f.write_str("no import is ready yet"),
-            // Rounded up: it never waits 0 s.
-            Pace::Waiting(left) => write!(
-                f,
-                "waiting {} s for the next import slot",
-                left.as_millis().div_ceil(1_000)
-            ),
-            Pace::Elsewhere(time) => write!(
-                f,
-                "another run is importing to this server, waiting {} s",
-                time.as_secs()
-            ),
-            Pace::Working(time) => write!(f, "server is working, {} s", time.as_secs()),
-        }
-    }
 }
 
 /// Leave to have one task-creating request in flight at a server, until it is answered or dropped.
@@ -117,6 +88,32 @@ impl Throttle {
         Self::with_clock(journal, server, interval, clock)
     }
 
+    /// The same, where other machines are held off by a lease of the server. What it was found to say of the holder before
+    /// counts as if this machine had done it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn leased(
+        journal: Journal,
+        server: &str,
+        interval: Duration,
+        lease: Lease,
+    ) -> Result<Self> {
+        let (working, pause) = lease.found();
+        let clock = Arc::clone(journal.clock());
+        if working {
+            let now = since_epoch(clock.wall()).div_ceil_ms();
+            journal.update_server(server, |server| server.unanswered_since = Some(now))?;
+        }
+        Ok(Self::made(
+            journal,
+            server,
+            interval,
+            clock,
+            Some((lease, Instant::now() + pause)),
+        ))
+    }
+
     /// The same, by another wall clock.
     #[must_use]
     pub fn with_clock(
@@ -125,9 +122,20 @@ impl Throttle {
         interval: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::made(journal, server, interval, clock, None)
+    }
+
+    fn made(
+        journal: Journal,
+        server: &str,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+        leased: Option<(Lease, Instant)>,
+    ) -> Self {
+        let (lease, not_before) = leased.unzip();
         let state = Mutex::new(State {
             phase: Phase::Idle,
-            not_before: None,
+            not_before,
         });
         let interval = interval.min(LONGEST_INTERVAL);
         Throttle {
@@ -136,6 +144,7 @@ impl Throttle {
                 server: server.to_owned(),
                 interval,
                 clock,
+                lease,
                 state,
             }),
         }
@@ -182,12 +191,20 @@ impl Throttle {
                         unanswered,
                     } => {
                         std::mem::forget(waiting);
-                        return Ok(Some(Attempt {
+                        let attempt = Attempt {
                             shared: Arc::clone(shared),
                             started,
                             unanswered,
                             _lock: lock,
-                        }));
+                        };
+                        let Some(lease) = &shared.lease else {
+                            return Ok(Some(attempt));
+                        };
+                        let announced = pin!(lease.announce());
+                        return match select(stopped.as_mut(), announced).await {
+                            Either::Left(_) => Ok(None),
+                            Either::Right((announced, _)) => announced.map(|()| Some(attempt)),
+                        };
                     }
                     // The lock goes now: one that waits holds up nobody who may start sooner.
                     Claim::Wait(until) => {
@@ -278,40 +295,6 @@ impl Shared {
     }
 }
 
-impl Server {
-    /// Counts an import as started now; gives when the one before it was, if that was not answered.
-    fn start(&mut self, wall: Wall, interval: i64) -> Option<i64> {
-        // Rounded up, so that no rounding lets the next one start early.
-        let start = wall.div_ceil_ms();
-        self.last_start = Some(start);
-        self.next_allowed_at = Some(start + interval);
-        self.ahead = interval;
-        self.unanswered_since.replace(start)
-    }
-}
-
-/// Milliseconds to wait, zero or less for none. A time that no clock in step can have written is put right.
-fn wait(server: &mut Server, wall: Wall, interval: i64) -> i64 {
-    let now = wall.floor_ms();
-    let mut ahead = server
-        .next_allowed_at
-        .map_or(0, |next| next.saturating_sub(now));
-    if ahead > server.ahead.saturating_add(CLOCK_TOLERANCE_MS) {
-        ahead = server.ahead;
-        server.next_allowed_at = Some(now + ahead);
-    }
-    // Another process may keep a shorter interval than this one.
-    if let Some(start) = &mut server.last_start {
-        if start.saturating_sub(now) > CLOCK_TOLERANCE_MS {
-            *start = now;
-        }
-        if interval > 0 {
-            ahead = ahead.max(start.saturating_add(interval) - now);
-        }
-    }
-    ahead
-}
-
 impl Attempt {
     /// When an earlier attempt of whatever process started, if nothing is known of its answer: the server may be
     /// working on it still, so look before sending.
@@ -340,6 +323,14 @@ impl Attempt {
         Ok(self)
     }
 
+    /// Makes sure, right before a request, that no other machine may have taken over.
+    ///
+    /// # Errors
+    /// When one may.
+    pub fn check(&self) -> Result<()> {
+        self.shared.lease.as_ref().map_or(Ok(()), Lease::check)
+    }
+
     /// How long it has been on its way.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -355,6 +346,9 @@ impl Attempt {
         let took = self.started.elapsed();
         let shared = &self.shared;
         let pause = retry_after.map(|pause| pause.min(LONGEST_RETRY_AFTER));
+        if let Some(lease) = &shared.lease {
+            lease.answered(pause);
+        }
         if let Some(pause) = pause {
             let mut state = shared.state();
             let pause_ends = Instant::now() + pause;
@@ -366,19 +360,7 @@ impl Attempt {
         }
         let wall = since_epoch(shared.clock.wall());
         shared.journal.update_server(&shared.server, |server| {
-            server.unanswered_since = None;
-            let Some(pause) = pause.map(milliseconds) else {
-                return;
-            };
-            let end = wall.div_ceil_ms() + pause;
-            // After a clock was set back what was written is no measure; the pause alone is.
-            let set_back = server
-                .last_start
-                .is_some_and(|start| start - wall.floor_ms() > CLOCK_TOLERANCE_MS);
-            if set_back || server.next_allowed_at.is_none_or(|next| next < end) {
-                server.next_allowed_at = Some(end);
-                server.ahead = pause;
-            }
+            server.answered(wall, pause.map(milliseconds));
         })?;
         Ok(took)
     }
@@ -397,27 +379,4 @@ impl Drop for WaitingOver<'_> {
     fn drop(&mut self) {
         self.0.state().phase = Phase::Idle;
     }
-}
-
-/// The wall clock's time since 1970; before that it is 1970.
-#[derive(Clone, Copy)]
-struct Wall(Duration);
-
-fn since_epoch(time: SystemTime) -> Wall {
-    Wall(time.duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-impl Wall {
-    fn floor_ms(self) -> i64 {
-        i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX / 2)
-    }
-
-    fn div_ceil_ms(self) -> i64 {
-        i64::try_from(self.0.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX / 2)
-    }
-}
-
-/// Rounded up.
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX / 2)
 }

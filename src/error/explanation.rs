@@ -201,6 +201,10 @@ explained! {
         "A signal stopped the run. Whole imports are kept.",
         "Ctrl-C",
         "Into a server the same command goes on; into a folder, start anew with `--overwrite`.";
+    Lease:
+        "Another sluice imports into the server, or may: one at a time has the server's lease. Nothing is sent meanwhile.",
+        "two machines that push the same run",
+        "Run the same command again when the other has ended, or wait for that with `--wait`: it goes on where the last one stopped.";
     Journal:
         "The record of runs and imports cannot be read or written, or does not allow what was to be recorded. Without it nothing is sent, since nothing could be gone on with.",
         "a state folder on a full disk; two processes with one run",

@@ -13,6 +13,18 @@ pub struct LockFile {
     _file: File,
 }
 
+impl LockFile {
+    /// The lock of this name in a directory, once whoever holds it has let go.
+    ///
+    /// # Errors
+    /// When its file cannot be made.
+    pub fn wait(directory: &Path, name: &str) -> Result<LockFile> {
+        let (path, file) = open(directory, name)?;
+        file.lock().map_err(|cause| failed(&path, &cause))?;
+        Ok(held(file))
+    }
+}
+
 impl Journal {
     /// The lock of this name, or nothing if someone holds it.
     ///
@@ -32,13 +44,6 @@ impl Journal {
         let text = fs::read_to_string(path(self.directory(), name)).ok()?;
         Some(text.trim().to_owned()).filter(|holder| !holder.is_empty())
     }
-}
-
-/// The lock of this name, once whoever holds it has let go.
-pub(super) fn wait(directory: &Path, name: &str) -> Result<LockFile> {
-    let (path, file) = open(directory, name)?;
-    file.lock().map_err(|cause| failed(&path, &cause))?;
-    Ok(held(file))
 }
 
 /// The file stays when the lock goes: were it removed, two could each lock a file of its name.

@@ -1,6 +1,7 @@
 //! Runs and imports as they are recorded, and how a run is begun and found again.
 
 use std::fmt;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::params;
@@ -297,24 +298,8 @@ impl Journal {
     /// # Errors
     /// When there is none, or more than one; when the journal cannot be read.
     pub fn find_run(&self, start: &str) -> Result<Run> {
-        const SHOWN: usize = 3;
-        let mut runs = self.runs()?;
-        if let Some(at) = runs.iter().position(|run| run.id == start) {
-            return Ok(runs.swap_remove(at));
-        }
-        runs.retain(|run| !start.is_empty() && run.id.starts_with(start));
-        if runs.len() > 1 {
-            let more = if runs.len() > SHOWN { ", ..." } else { "" };
-            let ids: Vec<_> = runs.iter().take(SHOWN).map(|run| &*run.id).collect();
-            let message = format!(
-                "{} runs start with `{start}`: {}{more}",
-                runs.len(),
-                ids.join(", ")
-            );
-            return Err(Error::new(Code::Usage, message).help("give more of the id"));
-        }
-        runs.pop()
-            .ok_or_else(|| unknown(start).into_error(&self.path()))
+        let runs = self.runs()?.into_iter().map(|run| (run, ())).collect();
+        one_of(runs, start, &self.path()).map(|(run, ())| run)
     }
 
     /// A run that there must be.
@@ -347,4 +332,28 @@ pub(super) fn unknown(run: &str) -> Trouble {
         Error::new(Code::Journal, format!("there is no run `{run}`"))
             .help("`sluice runs` lists them"),
     )
+}
+
+/// The run of this id among some, or the only one whose id starts so, with what comes with it; `path` is the journal's that
+/// is named if there is none.
+///
+/// # Errors
+/// When there is none, or more than one.
+pub fn one_of<T>(mut runs: Vec<(Run, T)>, start: &str, path: &Path) -> Result<(Run, T)> {
+    const SHOWN: usize = 3;
+    if let Some(at) = runs.iter().position(|(run, _)| run.id == start) {
+        return Ok(runs.swap_remove(at));
+    }
+    runs.retain(|(run, _)| !start.is_empty() && run.id.starts_with(start));
+    if runs.len() > 1 {
+        let more = if runs.len() > SHOWN { ", ..." } else { "" };
+        let ids: Vec<_> = runs.iter().take(SHOWN).map(|(run, _)| &*run.id).collect();
+        let message = format!(
+            "{} runs start with `{start}`: {}{more}",
+            runs.len(),
+            ids.join(", ")
+        );
+        return Err(Error::new(Code::Usage, message).help("give more of the id"));
+    }
+    runs.pop().ok_or_else(|| unknown(start).into_error(path))
 }

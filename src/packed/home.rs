@@ -1,7 +1,7 @@
 //! Where a run lies: a folder, or a prefix in a bucket. Names in it have `/` between their parts.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,7 +72,9 @@ impl Home {
         }
     }
 
-    fn key(&self, name: &str) -> String {
+    /// The key of a name in it, in a bucket.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
         match self {
             Home::Prefix(_, prefix) if prefix.is_empty() => name.to_owned(),
             Home::Prefix(_, prefix) if name.is_empty() => prefix.clone(),
@@ -101,6 +103,32 @@ impl Home {
                 self.got(name, got.map(|bytes| bytes.to_vec()))
             }
         }
+    }
+
+    /// A file to be read from its beginning, without all of it being in memory: what comes from a bucket is kept on the
+    /// disk meanwhile. Nothing if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or kept.
+    pub fn open(&self, name: &str) -> Result<Option<File>> {
+        let bucket = match self {
+            Home::Folder(folder) => return self.found(name, File::open(folder.join(name))),
+            Home::Prefix(bucket, _) => bucket,
+        };
+        let (path, store) = (self.path(name)?, bucket.store());
+        let mut file = tempfile::tempfile().map_err(|e| self.unkept(name, &e))?;
+        let fetched = thread::wait(async {
+            let mut stream = store.get(&path).await?.into_stream();
+            while let Some(bytes) = stream.try_next().await? {
+                if let Err(e) = file.write_all(&bytes) {
+                    return Ok(Err(e));
+                }
+            }
+            Ok(file.rewind())
+        })?;
+        let kept = self.got(name, fetched)?.transpose();
+        let kept = kept.map_err(|e| self.unkept(name, &e))?;
+        Ok(kept.map(|()| file))
     }
 
     /// The manifest of a folder in it, or its own if that is empty; nothing if there is none.
@@ -224,6 +252,12 @@ impl Home {
     fn unreadable(&self, what: &str, name: &str, why: &str) -> Error {
         let shown = self.shown(name);
         Error::new(Code::SourceRead, format!("cannot {what} `{shown}`: {why}"))
+    }
+
+    fn unkept(&self, name: &str, cause: &io::Error) -> Error {
+        let why = format!("it cannot be kept in a temporary file: {cause}");
+        self.unreadable("read", name, &why)
+            .help("set TMPDIR to a folder with room")
     }
 
     fn unwritable(&self, what: &str, name: &str, why: &str) -> Error {

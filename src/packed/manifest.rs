@@ -1,5 +1,8 @@
 //! The manifest of a target: what a run writes when everything is in, and what is read of it again.
 
+use std::io::{self, BufReader, Read, Seek};
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
@@ -89,9 +92,9 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// The manifest, as it is read again.
+/// The manifest, as it is read again, with `More` of each import than is needed to read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct Listed<More = Rest> {
     /// [`VERSION`].
     pub version: u32,
     /// The id of the run that wrote it.
@@ -118,12 +121,19 @@ pub struct Listed {
     /// Bytes of the imports.
     pub bytes: u64,
     /// The imports, in order.
-    pub imports: Vec<Imported>,
+    pub imports: Vec<Imported<More>>,
 }
+
+/// All that a manifest says of an import.
+pub type Rest = serde_json::Map<String, Value>;
+
+/// No more than is needed to read it: there may be a great many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nothing {}
 
 /// One import of a manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Imported {
+pub struct Imported<More = Rest> {
     /// What it is called, from the manifest's own place on.
     pub name: String,
     /// Its number in the manifest, from 1.
@@ -136,16 +146,28 @@ pub struct Imported {
     pub blake3: String,
     /// The places of its first and last task, and whatever else its writer says of it.
     #[serde(flatten)]
-    pub more: serde_json::Map<String, Value>,
+    pub more: More,
 }
 
-impl Listed {
+impl<More: DeserializeOwned> Listed<More> {
     /// Reads a manifest, which is called `shown`.
     ///
     /// # Errors
     /// When it is no manifest, or of another version.
     pub fn parse(json: &[u8], shown: &str) -> Result<Self> {
-        let of_version = |value: &Value| value.get("version").and_then(Value::as_u64);
+        Self::read(io::Cursor::new(json), shown)
+    }
+
+    /// The same of what need not be in memory: it is read twice.
+    ///
+    /// # Errors
+    /// Those of [`Listed::parse`].
+    pub fn read(json: impl Read + Seek, shown: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Of {
+            version: Option<u64>,
+        }
+        let mut json = BufReader::new(json);
         let not = |e: serde_json::Error| {
             Error::new(
                 Code::Format,
@@ -153,8 +175,10 @@ impl Listed {
             )
             .help("name what `sluice import --to TARGET` has filled")
         };
-        let value: Value = serde_json::from_slice(json).map_err(not)?;
-        match of_version(&value) {
+        let Of { version } = serde_json::from_reader(&mut json).map_err(not)?;
+        json.rewind()
+            .map_err(|e| not(serde::de::Error::custom(e)))?;
+        match version {
             Some(version) if version != u64::from(VERSION) => Err(Error::new(
                 Code::Format,
                 format!(
@@ -162,7 +186,7 @@ impl Listed {
                 ),
             )
             .help("use the sluice that wrote it")),
-            _ => serde_json::from_value(value).map_err(not),
+            _ => serde_json::from_reader(json).map_err(not),
         }
     }
 
@@ -198,7 +222,9 @@ impl Listed {
             None => Ok(()),
         }
     }
+}
 
+impl<More: Serialize> Listed<More> {
     /// As it is written.
     ///
     /// # Errors

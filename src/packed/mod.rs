@@ -19,18 +19,19 @@ pub mod parts;
 use serde::de::IgnoredAny;
 
 use self::home::Home;
-use self::manifest::{Imported, Listed};
+use self::manifest::{Imported, Listed, Nothing};
 use crate::batch::limits::MOST_BYTES;
 use crate::error::{Code, Error, Result};
 use crate::sink::directory::MANIFEST;
 
 /// How what is not what its manifest says is mended.
-const AGAIN: &str = "pack the sources again with `sluice import ... --overwrite`; nothing was sent";
+pub const AGAIN: &str =
+    "pack the sources again with `sluice import ... --overwrite`; nothing was sent";
 
 /// Imports packed earlier.
 pub struct Packed {
     home: Home,
-    manifest: Listed,
+    manifest: Listed<Nothing>,
 }
 
 impl Packed {
@@ -41,11 +42,11 @@ impl Packed {
     pub fn open(word: &str) -> Result<Self> {
         let home = Home::of_packed(word)?;
         let shown = home.shown(MANIFEST);
-        let manifest = home.manifest("")?.ok_or_else(|| {
+        let manifest = home.open(MANIFEST)?.ok_or_else(|| {
             Error::new(Code::SourceMissing, format!("no such file: `{shown}`"))
                 .help("name what `sluice import --to TARGET` has filled")
         })?;
-        let manifest = Listed::parse(&manifest, &shown)?;
+        let manifest = Listed::read(manifest, &shown)?;
         manifest.check(&shown)?;
         Ok(Packed { home, manifest })
     }
@@ -70,7 +71,7 @@ impl Packed {
 
     /// What the manifest says of each, in its order.
     #[must_use]
-    pub fn imports(&self) -> &[Imported] {
+    pub fn imports(&self) -> &[Imported<Nothing>] {
         &self.manifest.imports
     }
 

@@ -98,7 +98,7 @@ impl Server {
         }
     }
 
-    fn try_connect(&self, db: u8) -> redis::RedisResult<Connection> {
+    pub fn try_connect(&self, db: u8) -> redis::RedisResult<Connection> {
         let login = self
             .password
             .map_or_else(String::new, |password| format!(":{password}@"));

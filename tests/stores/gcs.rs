@@ -8,6 +8,15 @@ use std::thread;
 
 use crate::misbehaving::header;
 
+/// What was asked for: methods and keys, in order.
+static HEARD: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+/// The methods and keys of all requests so far; the key of a listing is its prefix, with a `?` before it.
+#[allow(dead_code, reason = "one suite counts")]
+pub fn heard() -> Vec<(String, String)> {
+    HEARD.lock().unwrap().clone()
+}
+
 #[derive(Default)]
 struct State {
     /// Objects by their keys, each with its generation.
@@ -66,14 +75,27 @@ fn answer(head: &str, body: Vec<u8>, state: &mut State) -> Answer {
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
     let path = percent_decoded(url.path());
     let key = path.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
+    let listed = query.get("prefix").map(|prefix| format!("?{prefix}"));
+    let asked = listed.unwrap_or_else(|| key.clone());
+    HEARD.lock().unwrap().push((method.to_owned(), asked));
     let ok = |headers: String, body: Vec<u8>| ("200 OK", headers, body);
     match method {
         "GET" if key.is_empty() => {
             let prefix = query.get("prefix").cloned().unwrap_or_default();
-            let listed = state
+            // A page has a thousand, as that of a real one; the next begins after a key.
+            let after = query.get("continuation-token").cloned().unwrap_or_default();
+            let mut listed = state
                 .objects
                 .iter()
-                .filter(|(key, _)| key.starts_with(&prefix));
+                .filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+            let page: Vec<_> = listed.by_ref().take(1_000).collect();
+            let next = listed
+                .next()
+                .and(page.last())
+                .map_or_else(String::new, |(key, _)| {
+                    format!("<NextContinuationToken>{key}</NextContinuationToken>")
+                });
+            let listed = page.into_iter();
             let listed: String = listed
                 .map(|(key, (generation, body))| {
                     let key = key.replace('&', "&amp;").replace('<', "&lt;");
@@ -86,7 +108,7 @@ fn answer(head: &str, body: Vec<u8>, state: &mut State) -> Answer {
                 .collect();
             ok(
                 String::new(),
-                format!("<ListBucketResult>{listed}</ListBucketResult>").into(),
+                format!("<ListBucketResult>{next}{listed}</ListBucketResult>").into(),
             )
         }
         "GET" | "HEAD" => match state.objects.get(&key) {
@@ -129,8 +151,9 @@ fn answer(head: &str, body: Vec<u8>, state: &mut State) -> Answer {
             ok("etag: \"part\"\r\n".to_owned(), Vec::new())
         }
         "POST" | "PUT" => {
-            let held = state.objects.contains_key(&key);
-            if header(head, "x-goog-if-generation-match") == Some("0") && held {
+            let held = state.objects.get(&key);
+            let held = held.map_or(0, |(generation, _)| *generation).to_string();
+            if header(head, "x-goog-if-generation-match").is_some_and(|asked| asked != held) {
                 return ("412 Precondition Failed", String::new(), Vec::new());
             }
             let whole = match query.get("uploadId") {

@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::{ReachArguments, SHORT_HELP, ServerArguments, StateArguments, examples};
+use super::{
+    LeaseArguments, ReachArguments, SHORT_HELP, ServerArguments, StateArguments, examples,
+};
 
 /// The words and flags of `sluice runs`.
 #[derive(Args, Debug)]
@@ -48,7 +50,7 @@ pub struct ToldArguments {
 #[derive(Args, Debug)]
 #[command(after_help = SHORT_HELP, after_long_help = [examples::VERIFY, VERIFY].concat())]
 pub struct VerifyArguments {
-    /// The run, as `sluice runs` lists it, or the beginning of its id
+    /// The run, as `sluice runs` lists it, or the beginning of its id; or what was pushed, `s3://...`: its last run
     #[arg(value_name = "RUN")]
     pub run: String,
 
@@ -63,6 +65,10 @@ pub struct VerifyArguments {
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub lease: LeaseArguments,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
     pub server: ServerArguments,
 }
 
@@ -70,13 +76,17 @@ pub struct VerifyArguments {
 #[derive(Args, Debug)]
 #[command(after_help = SHORT_HELP, after_long_help = [examples::UNDO, UNDO].concat())]
 pub struct UndoArguments {
-    /// The run, as `sluice runs` lists it, or the beginning of its id
+    /// The run, as `sluice runs` lists it, or the beginning of its id; or what was pushed, `s3://...`: its last run
     #[arg(value_name = "RUN")]
     pub run: String,
 
     /// Delete without asking
     #[arg(short, long)]
     pub yes: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the heading in the help says it")]
+    pub lease: LeaseArguments,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the heading in the help says it")]

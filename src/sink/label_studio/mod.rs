@@ -27,20 +27,22 @@ pub mod verify;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select, select_all};
 use serde_json::Value;
 use tokio::sync::Mutex as AsyncMutex;
 
 use self::part::Part;
 use self::send::{Sender, Sent};
 use self::spread::{Projects, Spread};
-use self::target::{Connection, Target};
+use self::target::{Connection, Leases, Target};
 use crate::batch::body::Store;
 use crate::batch::import::Import;
 use crate::batch::limits::Wanted;
+use crate::deliver::lease::Lease;
 use crate::deliver::throttle::Pace;
 use crate::deliver::times::Meter;
 use crate::deliver::{Begin, Receipt, Run, Sink};
@@ -97,6 +99,7 @@ pub struct LabelStudio {
     /// The names of the projects it was given: a run is found again by them.
     target: String,
     projects: Projects,
+    leases: Vec<Lease>,
     log: AsyncMutex<Option<RunLog>>,
     before: OnceLock<Option<Before>>,
     run: OnceLock<String>,
@@ -114,13 +117,29 @@ impl LabelStudio {
         journal: Journal,
         asked: Asked,
     ) -> Result<Self> {
-        let targets = Target::all(addresses, connection, &journal)?;
+        let leases = Leases::none(&journal);
+        Self::leased(addresses, connection, journal, asked, leases)
+    }
+
+    /// The same, where other machines are held off by leases. A lease that is lost ends the run at once.
+    ///
+    /// # Errors
+    /// Those of [`LabelStudio::new`].
+    pub fn leased(
+        addresses: &[Address],
+        connection: &Connection,
+        journal: Journal,
+        asked: Asked,
+        leases: Leases,
+    ) -> Result<Self> {
+        let targets = Target::all(addresses, connection, &journal, &leases)?;
         let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
         Ok(LabelStudio {
             target: names.join(" "),
             projects: Projects::new(targets, asked.spread.clone()),
             journal,
             asked,
+            leases: leases.leases.into_values().collect(),
             log: AsyncMutex::default(),
             before: OnceLock::new(),
             run: OnceLock::new(),
@@ -146,6 +165,18 @@ impl LabelStudio {
         let targets = self.projects.targets();
         let mut paces = targets.iter().map(|target| target.server.throttle.state());
         paces.find(|pace| *pace != Pace::Idle)
+    }
+
+    /// Does some work as long as the leases are held: what is on its way when one is lost is cut off.
+    async fn while_held<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.leases.is_empty() {
+            return work.await;
+        }
+        let lost = self.leases.iter().map(|lease| Box::pin(lease.lost()));
+        match select(pin!(work), select_all(lost)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((error, ..), _)) => Err(error),
+        }
     }
 
     async fn deliver_parts(&self, import: Import, run: &dyn Run) -> Result<Vec<Receipt>> {
@@ -259,7 +290,7 @@ fn not_begun() -> Error {
 
 impl Sink for LabelStudio {
     fn begin<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<Begin>> {
-        self.begin_or_go_on(run).boxed()
+        self.while_held(self.begin_or_go_on(run)).boxed()
     }
 
     fn run(&self) -> Option<&str> {
@@ -296,11 +327,11 @@ impl Sink for LabelStudio {
         import: Import,
         run: &'a dyn Run,
     ) -> BoxFuture<'a, Result<Vec<Receipt>>> {
-        self.deliver_parts(import, run).boxed()
+        self.while_held(self.deliver_parts(import, run)).boxed()
     }
 
     fn finish<'a>(&'a self, run: &'a dyn Run) -> BoxFuture<'a, Result<()>> {
-        async {
+        let finish = async move {
             let mut log = self.log.lock().await;
             let log = log.as_mut().ok_or_else(not_begun)?;
             if log.run().state != RunState::Done {
@@ -308,7 +339,7 @@ impl Sink for LabelStudio {
                 log.finish(RunState::Done)?;
             }
             Ok(())
-        }
-        .boxed()
+        };
+        self.while_held(finish).boxed()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::target::{Connection, Target};
+use super::target::{Connection, Leases, Target};
 use crate::deliver::throttle::Pace;
 use crate::error::{Code, Error, Result};
 use crate::journal::{Entry, Journal, Run, RunLog};
@@ -30,14 +30,19 @@ impl Recorded {
         names.iter().map(|name| Address::parse(name)).collect()
     }
 
-    /// Takes a run in hand.
+    /// Takes a run in hand, with the leases of its servers if other machines are to be held off.
     ///
     /// # Errors
     /// When there is no such run, another process has it, or the connection's settings cannot be used.
-    pub fn open(journal: &Journal, run: &str, connection: &Connection) -> Result<Self> {
+    pub fn open(
+        journal: &Journal,
+        run: &str,
+        connection: &Connection,
+        leases: &Leases,
+    ) -> Result<Self> {
         let log = journal.reopen(run)?;
         let addresses = Self::addresses(journal, log.run())?;
-        let targets = Target::all(&addresses, connection, journal)?;
+        let targets = Target::all(&addresses, connection, journal, leases)?;
         Ok(Recorded { log, targets })
     }
 

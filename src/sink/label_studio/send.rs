@@ -151,6 +151,7 @@ impl Sender<'_> {
         let mut broken = 0;
         loop {
             let attempt = self.slot(load).await?;
+            attempt.check()?;
             tracing::debug!(number = intent.number, "uploading");
             let failure = match project.upload(&intent.name, content.clone()).await {
                 Ok(uploaded) if uploaded.tasks == intent.tasks => {

@@ -168,7 +168,7 @@ impl Sender<'_> {
                 Some(attempt) => attempt,
                 None => self.slot(upload.load()).await?,
             };
-            let failure = match self.commit(upload, again).await? {
+            let failure = match self.commit(&slot, upload, again).await? {
                 Ok(stored) if stored == upload.contents.counts => {
                     let took = slot.answered(None)?;
                     server.learn(|sizing| sizing.answered(upload.load(), took.as_secs_f64()))?;
@@ -231,14 +231,21 @@ impl Sender<'_> {
         }
     }
 
-    /// Asks the server to make the tasks of an upload, once more or for the first time.
-    async fn commit(&self, upload: &Upload, again: bool) -> Result<Result<Counts, Failure>> {
+    /// Asks the server to make the tasks of an upload, once more or for the first time, if no other machine may have taken
+    /// over while that was recorded.
+    async fn commit(
+        &self,
+        slot: &Attempt,
+        upload: &Upload,
+        again: bool,
+    ) -> Result<Result<Counts, Failure>> {
         let Upload { number, id, .. } = *upload;
         if again {
             self.log.committing_again(number)?;
         } else {
             self.log.committing(number)?;
         }
+        slot.check()?;
         tracing::debug!(number, again, "committing");
         let committed = self.target.project.commit(id);
         Ok(self.meter.server(committed).await)

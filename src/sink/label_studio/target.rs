@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::batch::limits::Wanted;
+use crate::deliver::lease::Lease;
 use crate::deliver::sizing::{Load, Sizing};
 use crate::deliver::throttle::Throttle;
 use crate::error::Result;
@@ -34,6 +35,26 @@ pub struct Connection {
     pub most_bytes: usize,
 }
 
+/// What holds off other machines that could import into the same servers.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    /// The lease of each server that has one, by [`Address::server_key`].
+    pub leases: BTreeMap<String, Lease>,
+    /// The journal that this machine paces all its imports by, which need not be that of the run.
+    pub pace: Journal,
+}
+
+impl Leases {
+    /// Of no server: other machines are not held off.
+    #[must_use]
+    pub fn none(journal: &Journal) -> Self {
+        Leases {
+            leases: BTreeMap::new(),
+            pace: journal.clone(),
+        }
+    }
+}
+
 /// The shortest time after which a request whose connection is gone is taken to be over.
 const SHORTEST_QUIET: Duration = Duration::from_secs(5);
 
@@ -57,6 +78,8 @@ pub(crate) struct Target {
 pub(crate) struct Server {
     key: String,
     journal: Journal,
+    /// See [`Leases::pace`].
+    pace: Journal,
     pub(crate) throttle: Throttle,
     /// See [`Connection::late`].
     pub(crate) late: Duration,
@@ -69,6 +92,7 @@ impl Target {
         addresses: &[Address],
         connection: &Connection,
         journal: &Journal,
+        leases: &Leases,
     ) -> Result<Vec<Target>> {
         let mut servers: BTreeMap<String, (Client, Arc<Server>)> = BTreeMap::new();
         let mut targets = Vec::new();
@@ -81,7 +105,7 @@ impl Target {
                         token, settings, ..
                     } = connection.clone();
                     let client = Client::new(address, token, settings)?;
-                    let server = Arc::new(Server::new(&key, connection, journal)?);
+                    let server = Arc::new(Server::new(&key, connection, journal, leases)?);
                     servers.insert(key, (client.clone(), Arc::clone(&server)));
                     (client, server)
                 }
@@ -114,8 +138,12 @@ impl Target {
 }
 
 impl Server {
-    fn new(key: &str, connection: &Connection, journal: &Journal) -> Result<Self> {
-        let learned = journal.server(key)?.sizing;
+    fn new(key: &str, connection: &Connection, journal: &Journal, leases: &Leases) -> Result<Self> {
+        let Leases { leases, pace } = leases;
+        let learned = match journal.server(key)?.sizing {
+            None => pace.server(key)?.sizing,
+            learned => learned,
+        };
         let Connection {
             interval,
             late,
@@ -124,10 +152,15 @@ impl Server {
             ..
         } = *connection;
         let sizing = Sizing::new(interval, most_tasks, most_bytes, learned.as_ref());
+        let throttle = match leases.get(key) {
+            None => Throttle::new(pace.clone(), key, interval),
+            Some(lease) => Throttle::leased(pace.clone(), key, interval, lease.clone())?,
+        };
         Ok(Server {
             key: key.to_owned(),
-            throttle: Throttle::new(journal.clone(), key, interval),
+            throttle,
             journal: journal.clone(),
+            pace: pace.clone(),
             late,
             sizing: Mutex::new(sizing),
         })
@@ -145,8 +178,14 @@ impl Server {
         let mut sizing = self.sizing.lock().unwrap_or_else(PoisonError::into_inner);
         lesson(&mut sizing);
         let learned = sizing.learned();
-        self.journal
-            .update_server(&self.key, |server| server.sizing = Some(learned))
+        let keep = |journal: &Journal| {
+            let learned = learned.clone();
+            journal.update_server(&self.key, |server| server.sizing = Some(learned))
+        };
+        if self.pace.directory() != self.journal.directory() {
+            keep(&self.pace)?;
+        }
+        keep(&self.journal)
     }
 
     /// How long a request whose connection is gone may still be worked on, from its start.

@@ -134,6 +134,8 @@ struct KeptObject<'a> {
     bytes: u64,
     #[serde(borrow)]
     version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    blake3: Option<Cow<'a, str>>,
 }
 
 impl<'a> Line<'a> {
@@ -142,6 +144,7 @@ impl<'a> Line<'a> {
             bucket: number(buckets, &object.bucket),
             bytes: object.bytes,
             version: object.version.as_deref().map(Cow::Borrowed),
+            blake3: object.blake3.as_deref().map(Cow::Borrowed),
         };
         let location = match &source.location {
             Location::File(_) => Kept::File,
@@ -167,6 +170,7 @@ impl<'a> Line<'a> {
                 address: Arc::clone(&name),
                 bytes: kept.bytes,
                 version: kept.version.map(|version| version.into_owned().into()),
+                blake3: kept.blake3.map(|digest| digest.into_owned().into()),
             })
         };
         let location = match self.location {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 use crate::labelling_config::prediction::near::nearest;
@@ -68,7 +69,14 @@ pub fn open(source: &Source) -> Result<Stored> {
     match &source.location {
         Location::Stdin => Ok(Stored::Stream(Box::new(Stdin))),
         Location::Redis(address) => Ok(Stored::Stream(Box::new(Values::open(address)?))),
-        Location::Remote(remote) => Ok(Stored::Remote(Parts::new(remote.clone()))),
+        Location::Remote(remote) => Ok(match remote.checked() {
+            Some(file) => {
+                let file =
+                    file.map_err(|fault| Error::from(fault).at(|| Spot::source(&source.name)))?;
+                Stored::Kept(Kept::new(Arc::new(file)))
+            }
+            None => Stored::Remote(Parts::new(remote.clone())),
+        }),
         Location::Member(_) => Err(Error::new(
             Code::Internal,
             "a member of an archive is not opened alone",

@@ -145,7 +145,7 @@ impl Listing {
     }
 
     /// Goes through all objects below a prefix, a page at a time.
-    fn each(
+    pub(super) fn each(
         &mut self,
         prefix: &str,
         bucket: &Arc<Bucket>,
@@ -186,6 +186,7 @@ impl Listing {
             address: Arc::clone(&address),
             bytes: about.size,
             version: about.e_tag.map(tag),
+            blake3: None,
         };
         if is_referred && let Some(time) = taking.presign {
             bucket.can_presign_key(&address).map_err(|e| e.at(at))?;
@@ -269,7 +270,7 @@ impl Listing {
 }
 
 /// An `ETag` as a store gives it with an object: in some listings it has no quotes.
-fn tag(listed: String) -> Box<str> {
+pub(super) fn tag(listed: String) -> Box<str> {
     if listed.starts_with(['"', 'W']) {
         listed.into()
     } else {

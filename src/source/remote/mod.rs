@@ -6,6 +6,7 @@
 mod azure;
 mod body;
 pub mod bucket;
+mod checked;
 mod failure;
 mod gcs;
 pub mod head;
@@ -15,8 +16,10 @@ mod parts;
 pub mod presign;
 mod s3;
 pub mod thread;
+mod wanted;
 mod web;
 
+use std::fs::File;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
@@ -26,6 +29,7 @@ use futures::future::BoxFuture;
 pub use self::failure::store_says;
 pub use self::object::Object;
 pub use self::parts::Parts;
+pub use self::wanted::Wanted;
 pub use self::web::Page;
 use crate::error::Fault;
 
@@ -54,6 +58,21 @@ impl Remote {
         match self {
             Remote::Object(object) => object.version.as_deref(),
             Remote::Page(page) => page.about().version.as_deref(),
+        }
+    }
+
+    /// A file with its bytes, if it is known what they must be.
+    ///
+    /// # Errors
+    /// When they cannot be fetched or kept, or are others.
+    #[must_use]
+    pub fn checked(&self) -> Option<Result<File, Fault>> {
+        match self {
+            Remote::Object(object) => {
+                let blake3 = object.blake3.as_deref()?;
+                Some(checked::fetch(object, blake3))
+            }
+            Remote::Page(_) => None,
         }
     }
 

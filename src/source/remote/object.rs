@@ -25,6 +25,8 @@ pub struct Object {
     pub bytes: u64,
     /// Its `ETag`.
     pub version: Option<Box<str>>,
+    /// The digest that its bytes must have, in hexadecimal, where that is known.
+    pub blake3: Option<Box<str>>,
 }
 
 impl Object {
@@ -105,7 +107,8 @@ impl Pieces {
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
-        (&self.address, self.bytes, &self.version) == (&other.address, other.bytes, &other.version)
+        (&self.address, self.bytes, &self.version, &self.blake3)
+            == (&other.address, other.bytes, &other.version, &other.blake3)
     }
 }
 
