@@ -27,7 +27,9 @@ fn source(
         bucket: Arc::clone(bucket),
         address: Arc::clone(&name),
         bytes,
-        blake3: version.clone().map(Into::into),
+        blake3: version
+            .as_ref()
+            .map(|version| format!("of {version}").into()),
         version: version.map(Into::into),
     };
     let (location, bytes, address) = match kind {

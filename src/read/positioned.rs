@@ -26,7 +26,7 @@ pub struct Positioned {
 /// Where its bytes are.
 enum From {
     File(File),
-    Remote(Fetched),
+    Remote(Box<Fetched>),
 }
 
 impl Positioned {
@@ -67,7 +67,7 @@ impl Positioned {
 
     fn remote(fetched: Fetched, len: u64) -> Self {
         Positioned {
-            from: From::Remote(fetched),
+            from: From::Remote(Box::new(fetched)),
             len,
             counted: MAGIC_BYTES as u64,
         }

@@ -105,7 +105,7 @@ fn a_pushed_run_is_verified_and_taken_back_by_its_id_or_by_what_was_pushed_where
     let undone = ran(store, &fake, &third, &["undo", &packed, "--yes"]);
     assert_eq!(undone.code(), 0, "{}", undone.stderr);
     assert_eq!(fake.project(1).tasks.len(), 0);
-    let gone = ran(store, &fake, &first, &["verify", &run]);
+    let gone = ran(store, &fake, &first, &["verify", &run, "--interval", "0"]);
     assert_eq!(gone.code(), 2, "{}", gone.stderr);
     assert!(gone.stderr.contains("was taken back"), "{}", gone.stderr);
     let again = common::run(
