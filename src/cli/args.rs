@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod delivery;
 mod examples;
 mod help;
 mod lease;
@@ -9,9 +10,9 @@ mod look;
 mod packed;
 mod runs;
 mod serve;
+mod values;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ use encoding_rs::Encoding;
 
 pub use self::bench::{BenchArguments, BenchTarget};
 pub use self::config::{ConfigArguments, ConfigCommand, ConfigShowArguments};
+use self::delivery::WATCHING;
+pub use self::delivery::{
+    DeliveryArguments, ReachArguments, ServerArguments, StateArguments, WatchingArguments,
+};
 pub(super) use self::help::for_people;
 pub use self::help::{CompletionsArguments, ExplainArguments, ManArguments};
 pub use self::lease::LeaseArguments;
@@ -27,8 +32,7 @@ pub use self::look::{Amount, InspectArguments, PlanArguments};
 pub use self::packed::{CommitArguments, GcArguments, PushArguments};
 pub use self::runs::{RunsArguments, RunsCommand, ToldArguments, UndoArguments, VerifyArguments};
 pub use self::serve::ServeArguments;
-use super::caller::Caller;
-use super::run_ids;
+use self::values::{delimiter, lasting, pair, size};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::decode::Nul;
 use crate::normalize::predictions::MODEL_VERSION;
@@ -37,9 +41,7 @@ use crate::plan::{Sample, Tolerance};
 use crate::read::column_types::CsvTypes;
 use crate::read::encoding;
 use crate::read::files::{LineEnds, Series};
-use crate::report::exposed;
 use crate::report::log::Format;
-use crate::sink::label_studio::spread::TITLE;
 use crate::sink::objects::Layout;
 use crate::source::address::Prefix;
 use crate::source::sniff;
@@ -374,130 +376,6 @@ pub struct LimitArguments {
     pub chunk_bytes: Option<usize>,
 }
 
-/// How imports are delivered, and what is told of it: the same for all commands that send imports.
-#[derive(Args, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub struct DeliveryArguments {
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub server: ServerArguments,
-
-    /// Tasks in one project, at most, those it has included; the rest goes to the next that `--to` names, and then to new
-    /// projects with the first one's labelling config. Not limited for one project, 100000 for several, as Label Studio's
-    /// guide advises
-    #[arg(long, value_name = "N", help_heading = SERVER, value_parser = clap::value_parser!(u64).range(1..))]
-    pub spread: Option<u64>,
-
-    /// The titles of new projects: `{title}` is the first project's, `{number}` counts from 2
-    #[arg(long, value_name = "PATTERN", help_heading = SERVER, requires = "spread", default_value = TITLE)]
-    pub spread_title: String,
-
-    /// Import once more what an earlier run has brought to the same projects already
-    #[arg(long, help_heading = SERVER)]
-    pub again: bool,
-
-    /// Go on with a run that was cut off although its sources have changed since
-    #[arg(long, help_heading = SERVER)]
-    pub accept_changed_sources: bool,
-
-    /// Give the run this id: the same command with it goes on, or has nothing to do once all is in; another is refused.
-    /// For schedulers
-    #[arg(long, value_name = "ID", value_parser = run_ids::parse)]
-    pub run_id: Option<String>,
-
-    /// Print what the run came to as one JSON object, the last line of standard output
-    #[arg(long)]
-    pub json: bool,
-
-    /// All words of the command line, what the environment and a file add to it included.
-    #[arg(skip)]
-    pub words: Vec<String>,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub lease: LeaseArguments,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub watching: WatchingArguments,
-}
-
-/// What is told of a run, while it goes and after it.
-#[derive(Args, Debug)]
-#[command(next_help_heading = WATCHING)]
-pub struct WatchingArguments {
-    /// Write a report of the run to FILE: a page where its name ends in `.html`, JSON otherwise, and to standard output
-    /// with `-`; may be given twice
-    #[arg(long, value_name = "FILE")]
-    pub report: Vec<PathBuf>,
-
-    /// Serve metrics for Prometheus while the run goes, at a PORT of this machine alone, or at IP:PORT
-    #[arg(long, value_name = "ADDRESS", value_parser = exposed::address)]
-    pub metrics: Option<SocketAddr>,
-
-    /// Show errors only
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Tell what is done: sources, imports, all files left out; twice: every request for an import. `SLUICE_LOG` chooses
-    /// more finely, as in `SLUICE_LOG=sluice::sink=debug`
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
-/// The heading of what is told of a run.
-const WATCHING: &str = "Watching";
-
-/// The heading of what is about servers.
-const SERVER: &str = "Label Studio";
-
-/// How a Label Studio server is talked to. The token is in `LABEL_STUDIO_API_KEY`.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = SERVER)]
-pub struct ServerArguments {
-    /// The time between the starts of two imports to one server, such as `30s`; 0 for no pause
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
-    pub interval: Duration,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub reach: ReachArguments,
-}
-
-/// How a Label Studio server is reached.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = SERVER)]
-pub struct ReachArguments {
-    /// How long the server may take for one import; giving up does not stop it
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
-    pub import_timeout: Duration,
-
-    /// How long the server may go on with a request whose connection broke: the end of a run waits so long before its
-    /// last look at an import that was asked for twice
-    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = time)]
-    pub late: Duration,
-
-    /// Who asks for the command.
-    #[arg(skip)]
-    pub caller: Caller,
-
-    /// A PEM file with certificates to trust besides the machine's own
-    #[arg(long, value_name = "FILE")]
-    pub ca_cert: Option<PathBuf>,
-
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the heading in the help says it")]
-    pub state: StateArguments,
-}
-
-/// Where the journal is.
-#[derive(Args, Clone, Debug)]
-pub struct StateArguments {
-    /// Where runs are recorded, so that they can be gone on with; the user's state folder if not given
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-}
-
 const SHORT_HELP: &str = "`--help` has all flags, with more on each, examples, and exit codes.";
 
 const EXIT_CODES: &str = "\
@@ -507,74 +385,3 @@ what the command in LABEL_STUDIO_API_KEY_COMMAND prints.
 Exit codes: 0 all records are in; 1 failed; 2 usage; 3 done, some records rejected; 4 stopped, too many rejected; \
 5 for the time being, run again to go on; 6 not authorised; 7 outcome unknown, see `sluice verify`; \
 130 or 143 stopped by a signal, run again to go on.";
-
-fn time(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        other => {
-            return Err(format!("`{other}` is no unit; there are ms, s, m, h and d"));
-        }
-    };
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| format!("`{digits}` is no number"))?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| format!("`{text}` is no time"))
-}
-
-/// A time of some seconds.
-fn lasting(text: &str) -> Result<Duration, String> {
-    let time = time(text)?;
-    if time < Duration::from_secs(1) {
-        return Err("wants a second at least".to_owned());
-    }
-    Ok(Duration::from_secs(time.as_secs()))
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((left, right)) if !left.is_empty() && !right.is_empty() => {
-            Ok((left.to_owned(), right.to_owned()))
-        }
-        _ => Err("wants two parts with `=` between them".to_owned()),
-    }
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text {
-        "tab" | "\\t" => Ok(b'\t'),
-        _ => match text.as_bytes() {
-            [byte @ (b'\t' | b' '..=b'~')] if !matches!(byte, b'"') => Ok(*byte),
-            _ => Err("wants one ASCII character other than a quote, or `tab`".to_owned()),
-        },
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: usize = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        other => {
-            return Err(format!(
-                "`{other}` is no unit; there are k, m, g (powers of 1,024) and kb, mb, gb"
-            ));
-        }
-    };
-    let number = digits
-        .parse::<usize>()
-        .map_err(|_| format!("`{digits}` is no number of bytes"))?;
-    number
-        .checked_mul(unit)
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| format!("`{text}` is no number of bytes"))
-}

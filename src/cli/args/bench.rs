@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{SHORT_HELP, examples, size, time};
+use super::values::{size, time};
+use super::{SHORT_HELP, examples};
 use crate::batch::limits::{MOST_BYTES, MOST_TASKS};
 use crate::generate::Kind;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{SERVER, time};
+use super::delivery::SERVER;
+use super::values::time;
 
 /// How other machines are held off that import into the same server.
 #[derive(Args, Clone, Debug)]

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use super::{FieldArguments, ImportArguments, ReachArguments, ReadingArguments, examples, size};
+use super::values::size;
+use super::{FieldArguments, ImportArguments, ReachArguments, ReadingArguments, examples};
 
 /// The words and flags of `sluice plan`.
 #[derive(Args, Debug)]
