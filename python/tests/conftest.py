@@ -4,12 +4,16 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import urllib.request
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 import pytest
+
+from cluster import FILES, MAX_TASKS, ROWS, TOKEN, Bucket, Cluster, until
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -50,12 +54,6 @@ def parquet(tmp_path, table):
     path = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(table, path, row_group_size=3_000)
     return path
-
-
-def fetched(url):
-    """What an object store has there. It asks who wants it, and believes whatever it is told."""
-    who = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-    return urllib.request.urlopen(urllib.request.Request(url, headers={"Authorization": who})).read()
 
 
 def settings(output):
@@ -101,3 +99,64 @@ def project(label_studio):
     request = urllib.request.Request(f"{label_studio['URL']}/api/projects", body, headers)
     number = json.load(urllib.request.urlopen(request))["id"]
     return f"{label_studio['URL']}/projects/{number}"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory, s3):
+    there = Cluster(tmp_path_factory.mktemp("spark"), s3)
+    yield there
+    there.stop()
+
+
+@pytest.fixture(scope="session")
+def driver(cluster, tmp_path_factory):
+    return cluster.driver(tmp_path_factory.mktemp("driver"))
+
+
+@pytest.fixture(scope="session")
+def bucket(s3):
+    return Bucket(s3)
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory):
+    """Parquet of nested columns, in files that make a partition each."""
+    folder = tmp_path_factory.mktemp("lake")
+    for file in range(FILES):
+        ids = pyarrow.array(range(file * ROWS // FILES, (file + 1) * ROWS // FILES), pyarrow.int64())
+        names = ids.cast(pyarrow.string())
+        offsets = pyarrow.array(range(0, len(ids) * 2 + 1, 2), pyarrow.int32())
+        pairs = pyarrow.compute.add(pyarrow.array(range(len(ids) * 2), pyarrow.int64()), file)
+        texts = pyarrow.compute.binary_join_element_wise("row", names, "of a long text with a Größe", " ")
+        author = pyarrow.StructArray.from_arrays([names, ids], ["name", "age"])
+        columns = {"id": ids, "text": texts, "author": author, "seen": pyarrow.ListArray.from_arrays(offsets, pairs)}
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{file}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def killed(cluster, driver, lake, bucket, tmp_path_factory):
+    """A run of a million rows that was packed while two executors were killed: its options, and the folders of orphans."""
+    run, whole, gate = "runs/killed", ROWS // FILES // MAX_TASKS, tmp_path_factory.mktemp("gate") / "open"
+    options = {"path": "s3://sluice/runs", "runId": "killed", "labelConfig": CONFIG, "maxTasks": MAX_TASKS}
+    driver.ask(parquet=str(lake), gate=str(gate), options=options)
+    killed = set()
+    for orphans in (0, 1):
+        # The gate is shut: whichever executor is killed then, it was in the middle of a partition of which something is
+        # there.
+        def both_at_work():
+            parts = bucket.parts(run).values()
+            running = set(cluster.executors()) - killed
+            return len(running) == 2 and sum(len(part) < whole for part in parts) >= orphans + 2
+
+        until(both_at_work, "both executors are in the middle of a partition")
+        for pid in cluster.executors():
+            environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            assert TOKEN.encode() not in environment
+        victim = sorted(set(cluster.executors()) - killed)[0]
+        os.kill(victim, signal.SIGKILL)
+        killed.add(victim)
+    gate.touch()
+    answer = driver.answer()
+    assert "error" not in answer, answer["error"][-4_000:]
+    return {"parquet": str(lake), "options": options}

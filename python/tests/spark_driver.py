@@ -25,6 +25,7 @@ def gated(gate):
 def frame(spark, asked):
     if "parquet" in asked:
         rows = spark.read.parquet(asked["parquet"])
+        rows = rows.where(asked["where"]) if "where" in asked else rows
         return rows.mapInArrow(gated(asked["gate"]), rows.schema) if "gate" in asked else rows
     few = spark.range(asked["rows"], numPartitions=asked["partitions"])
     return few.select("id", f.concat(f.lit(asked["text"]), f.col("id")).alias("text"))

@@ -16,7 +16,8 @@ import pyarrow.parquet
 import pytest
 import sluice
 
-from conftest import CONFIG, ROOT, fetched
+from cluster import fetched
+from conftest import CONFIG, ROOT
 
 
 def imported(binary, parquet, to, *flags):
