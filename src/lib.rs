@@ -6,6 +6,7 @@
 //! ```text
 //!   source     which files, and what they are                          paths, first bytes
 //!              files, objects in buckets, files behind HTTP            fetched ahead by a thread of its own
+//!              a list of them, of which most is on the disk
 //!     │
 //!     ▼
 //! ┌─ reader thread ───────────────────────────────────────────────┐

@@ -299,6 +299,39 @@ fn a_job_is_one_run_once_all_have_ended() {
 }
 
 #[test]
+fn a_job_can_write_what_a_storage_of_label_studio_reads() {
+    let folder = common::temp();
+    let folder = folder.path();
+    furnish(folder);
+    let whole = sluice(folder, &["import", "in", "--to", "whole", "--quiet"]);
+    assert_eq!(whole.code(), 3, "{}", whole.stderr);
+    for shard in ["0/3", "1/3", "2/3", "1/3"] {
+        let words = [
+            "import", "in", "--to", "job", "--quiet", "--layout", "storage", "--shard", shard,
+        ];
+        assert!([0, 3].contains(&sluice(folder, &words).code()), "{shard}");
+    }
+    let committed = sluice(folder, &["commit", "job"]);
+    assert_eq!(committed.code(), 3, "{}", committed.stderr);
+    let mut objects = Vec::new();
+    for shard in 0..3 {
+        let place = folder.join(format!("job/shard-{shard:05}-of-00003/tasks"));
+        for name in common::names(&place) {
+            objects.push(
+                serde_json::from_slice::<Value>(&fs::read(place.join(name)).unwrap()).unwrap(),
+            );
+        }
+    }
+    let mut expected = tasks(&folder.join("whole"));
+    for tasks in [&mut objects, &mut expected] {
+        tasks.sort_by_key(Value::to_string);
+    }
+    assert_eq!(objects, expected);
+    let left = sluice(folder, &["gc", "job", "--dry-run"]);
+    assert_eq!((left.code(), &left.stdout[..]), (0, &b""[..]));
+}
+
+#[test]
 fn shards_that_do_not_belong_together_are_not_committed() {
     let folder = common::temp();
     let folder = folder.path();

@@ -1,6 +1,7 @@
 //! **Takes** the words on the command line: files, folders, patterns, `-`, addresses of stores and of Redis; what a
 //! caller hands over.
-//! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]).
+//! **Gives** [`Source`]s in a stable order, each with what its first bytes say it is ([`sniff`]); a long list of them is
+//! kept on the disk ([`listed`]).
 //! **Waits on** the file system, on a Redis, and on the network by way of [`remote`].
 //! **To add one:** a variant of [`Location`], its listing in `list`, its opening in `open`.
 
