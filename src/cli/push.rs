@@ -26,6 +26,9 @@ use crate::wording::counted;
 /// Where the leases of servers are in a bucket.
 pub(super) const LOCKS: &str = "locks";
 
+/// Bytes of text in a chunk, at most: the server's pace leaves time for small ones, and some of each wait in memory.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// Runs the command; gives the exit code of a run that came to its end.
 ///
 /// # Errors
@@ -114,9 +117,13 @@ pub(super) fn plan(arguments: &PushArguments, packed: &Packed, framing: Framing)
         Home::Prefix(bucket, prefix) => Listing::of_wanted(bucket, prefix, &wanted(packed)?)?,
     };
     let bounds = Limits::new(limits.max_tasks, limits.max_bytes, framing)?;
+    let reading = limits.reading();
     let reading = Reading {
         format: Some(Format::Json),
-        ..limits.reading()
+        chunk_bytes: limits
+            .chunk_bytes
+            .unwrap_or(reading.chunk_bytes.min(CHUNK_BYTES)),
+        ..reading
     };
     Ok(limits.plan(listing, reading, Fields::default(), bounds))
 }
