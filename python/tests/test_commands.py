@@ -139,7 +139,7 @@ def test_the_readme_does_what_it_says(tmp_path, project):
             [sys.executable, "-c", block], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True
         )
         out.append(done.stdout)
-    assert "imports ok, 50 tasks there" in out[0], out[0]
+    assert "1 of 1 import ok, 50 tasks there" in out[0], out[0]
     assert "tasks=2" in out[1]
     manifest = json.loads((tmp_path / "runs/2026-11-22/manifest.json").read_text())
     assert manifest["complete"] and manifest["tasks"] == 50
