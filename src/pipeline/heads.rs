@@ -45,8 +45,11 @@ pub(super) fn check(around: &Arc<Around>, runtime: &Runtime, from: Option<Place>
     };
     let mut tables = Vec::new();
     for source in &plan.sources {
+        if tables.len() == MOST {
+            break;
+        }
         let source = source?;
-        if tables.len() < MOST && is_table(&source) {
+        if is_table(&source) {
             tables.extend(remote(&source));
         }
     }

@@ -39,6 +39,7 @@ use crate::error::{Code, Error, Result};
 use crate::place::Spot;
 use crate::source::archive::{Archive, Kind, Member, Span, Taken, Whole, spot};
 use crate::source::kept;
+use crate::source::listed::Sources;
 use crate::source::local::{self, Listing, Taking};
 use crate::source::{Location, Source};
 use crate::wording::agreeing;
@@ -63,13 +64,23 @@ pub struct Looking {
 /// # Errors
 /// When an archive is damaged, cut off, or has a member that is refused; when it has no data.
 pub fn expand(listing: &mut Listing, taking: &Taking, looking: Looking) -> Result<()> {
-    let sources = std::mem::take(&mut listing.sources);
-    for source in &sources {
+    let sources = listing.sources.clone();
+    // Where there is none, as in a bucket of a million media, the list stays as it is.
+    let mut any = false;
+    for (number, source) in sources.iter().enumerate() {
         let source = source?;
         let at = || Spot::source(&source.name);
         match look(&source, looking).map_err(|e| e.at(at))? {
-            None => listing.sources.push(source)?,
+            None if any => listing.sources.push(source)?,
+            None => {}
             Some(looked) => {
+                if !any {
+                    any = true;
+                    listing.sources = Sources::default();
+                    for before in sources.iter().take(number) {
+                        listing.sources.push(before?)?;
+                    }
+                }
                 let before = listing.sources.len();
                 members_of(&source, looked, listing, taking, looking).map_err(|e| e.at(at))?;
                 if listing.sources.len() == before {
