@@ -25,7 +25,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use fake_label_studio::{
-    Database, Edition, Fake, Faults, Options, Prng, Request, no_overlap, spaced,
+    Database, Edition, Fake, Faults, Options, Prng, Request, in_paused_time, no_overlap, spaced,
 };
 use importing::{Ended, Input, Kill, Machine, tasks};
 use sluice::journal::{RunState, State};
@@ -39,15 +39,6 @@ const MOST_STARTS: u32 = 40;
 
 /// After this nothing of what was sent is under way any more.
 const ALL_QUIET: Duration = Duration::from_mins(20);
-
-fn in_paused_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime")
-        .block_on(work)
-}
 
 fn shown(history: &[Request]) -> String {
     let mut text = String::new();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::fake_label_studio::in_paused_time;
 use crate::fake_label_studio::{Call, Edition, Fake, Fault, Faults, Options};
 use crate::importing::{Input, Kill, Machine, task, tasks};
-use crate::{in_paused_time, proved, shown, to_the_end};
+use crate::{proved, shown, to_the_end};
 use serde_json::{Value, json};
 
 /// A server and who imports there, both new.

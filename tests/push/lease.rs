@@ -9,6 +9,7 @@ use sluice::deliver::lease::{Holder, Lease, Record, Terms, Time};
 use sluice::error::{Code, Error};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::fake_label_studio::in_paused_time;
 use crate::world::{Counts, Far, INTERVAL, LONGEST_IMPORT, Machine, On, World};
 
 /// Seeds that are tried unless `LEASE_SEEDS` says otherwise.
@@ -19,15 +20,6 @@ const LASTS: Duration = Duration::from_secs(150);
 
 /// How long a lease is.
 const LENGTH: Duration = Duration::from_secs(4);
-
-fn in_paused_time<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime")
-        .block_on(work)
-}
 
 fn terms(name: String, wait: bool) -> Terms {
     Terms {
